@@ -1,0 +1,31 @@
+"""Reverse image search that classifies before it retrieves."""
+
+from visualsearch.config import Application
+from visualsearch.datatypes import Answer, Box, Hit, Probability, Query, Route, Step
+from visualsearch.errors import (
+    ConfigError,
+    DataError,
+    EngineError,
+    PictureError,
+    UsageError,
+    VisualSearchError,
+)
+from visualsearch.pipeline import VisualSearch
+
+__all__ = [
+    "Answer",
+    "Application",
+    "Box",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "Hit",
+    "PictureError",
+    "Probability",
+    "Query",
+    "Route",
+    "Step",
+    "UsageError",
+    "VisualSearch",
+    "VisualSearchError",
+]

@@ -1,0 +1,124 @@
+"""The smallest classifier: a softmax on the extractor's own embeddings, whatever the extractor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visualsearch import plugins
+from visualsearch.classifiers import artefact
+from visualsearch.classifiers.contract import Curve, Job, Training
+from visualsearch.classifiers.split import remarks, split
+from visualsearch.datatypes import Crop, Matrix, Vector
+from visualsearch.errors import EngineError
+from visualsearch.extractors.contract import Extractor
+from visualsearch.runtimes.contract import Runtime
+
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+"""Candidates for the inverse of the penalty on the weights."""
+
+CHUNK = 32
+"""Crops that are in memory at a time."""
+
+
+class ExtractorHead:
+    """Multinomial logistic regression on embeddings; a query costs one pass and a small product."""
+
+    class Options(plugins.Options):
+        """Nothing to choose."""
+
+        name: str = "extractor"
+
+    def __init__(self, card: artefact.Card, extractor: Extractor, kernel: Matrix, bias: Vector) -> None:
+        """Take the weights: ``kernel`` is (dim, buckets), ``bias`` (buckets,)."""
+        self.buckets = card.buckets
+        self.fingerprint = card.fingerprint
+        self._extractor = extractor
+        self._kernel = kernel
+        self._bias = bias
+
+    @classmethod
+    def train(cls, options: Options, job: Job) -> Training:
+        """Fit on all groups but the held-out ones, which choose the penalty."""
+        start = time.perf_counter()
+        buckets = tuple(sorted({example.bucket for example in job.examples}))
+        labels = np.array([buckets.index(example.bucket) for example in job.examples], np.intp)
+        parts = split(job.examples, job.seed)
+        vectors = _embedded(job)
+        kernel, bias, curves = _fit(vectors, labels, parts.learn, parts.validation)
+        right = int(((vectors @ kernel + bias).argmax(axis=1) == labels)[parts.judged].sum())
+        card = artefact.Card(options.name, "head", buckets, None, job.extractor.fingerprint)
+        artefact.save(job.folder, card, "head", ".npz", lambda path: np.savez(path, kernel=kernel, bias=bias))
+        top1 = right / len(parts.judged) if len(parts.judged) else None
+        return Training(
+            buckets=buckets,
+            pictures=len(labels),
+            groups=len({example.group for example in job.examples}),
+            held_out={"pictures": len(parts.judged), "groups": len({job.examples[i].group for i in parts.judged})},
+            top1={"chosen": top1, "head": top1},
+            right={"chosen": right, "head": right, "of": len(parts.judged)},
+            curves=curves,
+            seconds=round(time.perf_counter() - start, 3),
+            passes=1,
+            notes=remarks(job.examples, parts),
+        )
+
+    @classmethod
+    def load(cls, options: Options, folder: Path, extractor: Extractor, runtime: Runtime) -> Self:
+        """Read what ``train`` wrote."""
+        card, path = artefact.load(folder, options.name, "head", extractor.fingerprint)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(card, extractor, file["kernel"], file["bias"])
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise EngineError(f"{path}: the classifier cannot be read ({error}): run train.", slug="classifier-damaged") from error
+
+    def classify(self, vectors: Matrix) -> Matrix:
+        """Return (n, buckets) probabilities of (n, dim) embeddings."""
+        logits = vectors @ self._kernel + self._bias
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        probabilities: Matrix = (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probabilities
+
+    def predict(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, buckets) probabilities."""
+        return self.classify(self._extractor.embed(crops))
+
+
+def _embedded(job: Job) -> Matrix:
+    parts = []
+    for i in range(0, len(job.examples), CHUNK):
+        parts.append(job.extractor.embed([job.crop_of(example) for example in job.examples[i : i + CHUNK]]))
+        job.progress("embeddings", min(i + CHUNK, len(job.examples)), len(job.examples))
+    return np.concatenate(parts)
+
+
+def _fit(
+    vectors: Matrix, labels: NDArray[np.intp], learn: NDArray[np.intp], held: NDArray[np.intp]
+) -> tuple[Matrix, Vector, tuple[Curve, ...]]:
+    """Return kernel and bias for the penalty with the least held-out cross-entropy, and what it came to."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    every = np.arange(labels.max() + 1)
+    fits = []
+    for strength in STRENGTHS if len(held) else STRENGTHS[2:3]:
+        model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500).fit(vectors[learn], labels[learn])
+        loss = float(log_loss(labels[learn], model.predict_proba(vectors[learn]), labels=every))
+        if len(held):
+            val_loss = float(log_loss(labels[held], model.predict_proba(vectors[held]), labels=every))
+            curve = Curve(1, loss, val_loss, float(model.score(vectors[held], labels[held])))
+        else:
+            curve = Curve(1, loss)
+        fits.append((curve, model))
+    curve, best = min(fits, key=lambda fit: fit[0].val_loss if fit[0].val_loss is not None else fit[0].loss)
+    kernel, bias = best.coef_.T, best.intercept_
+    if len(every) == 2:  # scikit-learn keeps the log-odds of the second class only
+        kernel, bias = np.hstack([0 * kernel, kernel]), np.array([0.0, bias[0]])
+    return kernel.astype(np.float32), bias.astype(np.float32), (curve,)

@@ -1,0 +1,117 @@
+"""Tails: what a classifier computes beyond the layers that it shares with the extractor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visualsearch.datatypes import Matrix
+from visualsearch.errors import EngineError
+from visualsearch.runtimes.frameworks import import_keras
+
+if TYPE_CHECKING:
+    import keras
+
+FORKS = {"head": "avg_pool", "last_block": "conv4_block6_out", "all": None}
+"""How much is trained → the layer of ResNet50 whose activation the tail continues from; None is the picture itself."""
+
+DROPOUT = 0.2
+
+
+def new_tail(graph: keras.Model, fork: str | None, buckets: int, features: Matrix, seed: int) -> keras.Model:
+    """Return an untrained tail: activation of ``fork`` → (n, buckets) probabilities.
+
+    The layers between fork and pooling are a copy of ``graph``'s with its weights, so that
+    training leaves the extractor as it is. Their batch normalisation keeps its statistics:
+    those of a few hundred pictures would be worse. ``features``, (n, features), are
+    pooled features by which the head's input is centred and scaled.
+    """
+    framework = import_keras()
+    inputs, pooled = _copied(graph, fork)
+    standard = framework.layers.BatchNormalization(center=False, scale=False, trainable=False, name="standard")
+    head = framework.layers.Dense(buckets, kernel_initializer="zeros", name="logits")
+    hidden = framework.layers.Dropout(DROPOUT, seed=seed, name="dropout")(standard(pooled))
+    probabilities = framework.layers.Softmax(name="probabilities")(head(hidden))
+    variance = features.var(axis=0)
+    # A floor under the variance: a feature that hardly varied here may well vary once the block is trained.
+    standard.set_weights([features.mean(axis=0), variance + 0.1 * variance.mean() + 1e-6])
+    tail: keras.Model = framework.Model(inputs, probabilities, name="tail")
+    return tail
+
+
+def logits_of(tail: keras.Model) -> keras.Model:
+    """Return the same layers without the softmax: what is trained."""
+    model: keras.Model = import_keras().Model(tail.input, tail.get_layer("logits").output)
+    return model
+
+
+def soften(tail: keras.Model, temperature: float) -> None:
+    """Divide the logits by a temperature, in place."""
+    layer = tail.get_layer("logits")
+    layer.set_weights([weights / temperature for weights in layer.get_weights()])
+
+
+def joined(graph: keras.Model, tail: keras.Model, fork: str) -> keras.Model:
+    """Return pictures → [pooled features, probabilities]: the layers before ``fork`` are computed once."""
+    probabilities = tail(graph.get_layer(fork).output)
+    model: keras.Model = import_keras().Model(graph.input, [graph.output, probabilities], name="joint")
+    return model
+
+
+def tapped(graph: keras.Model, fork: str | None) -> keras.Model:
+    """Return pictures → [pooled features] or [pooled features, activation of ``fork``]."""
+    outputs = [graph.output] if fork is None else [graph.output, graph.get_layer(fork).output]
+    model: keras.Model = import_keras().Model(graph.input, outputs, name="tapped")
+    return model
+
+
+def read_tail(path: Path) -> keras.Model:
+    """Load a tail that was saved; only layers of Keras itself are accepted, never code.
+
+    Raises:
+        EngineError: the file is no such model.
+    """
+    framework = import_keras()
+    try:
+        tail: keras.Model = framework.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise EngineError(f"{path}: the classifier cannot be read ({reason}): run train.", slug="classifier-damaged") from error
+    return tail
+
+
+def _copied(graph: keras.Model, fork: str | None) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return input and pooled output of a copy of what lies behind ``fork``."""
+    framework = import_keras()
+    if fork == graph.layers[-1].name:
+        pooled = framework.Input(graph.output.shape[1:], name="activation")
+        return pooled, pooled
+    start = graph.input if fork is None else graph.get_layer(fork).output
+    behind = framework.Model(start, graph.output)
+    copy = framework.models.clone_model(behind)
+    copy.set_weights(behind.get_weights())
+    for layer in copy.layers:
+        if isinstance(layer, framework.layers.BatchNormalization):
+            layer.trainable = False
+    return copy.input, copy.output
+
+
+def temperature(logits: Matrix, labels: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
+    """Return the temperature that makes held-out probabilities most honest.
+
+    The one that minimises their cross-entropy (Guo et al. 2017, "On Calibration of Modern
+    Neural Networks"), among 61 from 0.2 to 5.
+
+    >>> rows = np.log(np.array([[0.9, 0.1]] * 4, np.float32))
+    >>> temperature(rows, np.array([0, 0, 0, 1])) > 1
+    True
+    """
+    from scipy.special import log_softmax
+
+    def cross_entropy(candidate: float) -> float:
+        rows = log_softmax(logits.astype(np.float64) / candidate, axis=1)
+        return float(-rows[np.arange(len(labels)), labels].mean())
+
+    return float(min(np.geomspace(0.2, 5.0, 61), key=cross_entropy))

@@ -1,0 +1,143 @@
+"""The command line: parse, call the library, present; errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from visualsearch.errors import EngineError, VisualSearchError
+
+DESCRIPTION = "Reverse image search that classifies before it retrieves."
+NOTES = """\
+without a command: index the gallery, train what is missing, search the queries, write a report
+exit codes: 0 ok, 2 usage or YAML, 3 data, 4 engine (store, disk, weights), 130 interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; no traceback reaches the user."""
+    args = parser().parse_args(argv)
+    try:
+        return _run(args)
+    except VisualSearchError as error:
+        return _complain(args, error)
+    except KeyboardInterrupt:
+        message = "interrupted: what was done so far is kept; run again to go on."
+        _complain(args, VisualSearchError(message, slug="interrupted"))
+        return 130
+    except BrokenPipeError:
+        # the reader has left: nothing more can be said, not even at interpreter exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        message = "memory ran out: close other programs, or lower store.memory_mib."
+        return _complain(args, EngineError(message, slug="memory"))
+    except Exception as error:
+        if os.environ.get("VISUALSEARCH_DEBUG"):
+            raise
+        message = f"{type(error).__name__}: {error}. This is a defect: VISUALSEARCH_DEBUG=1 shows where."
+        return _complain(args, EngineError(message, slug="internal"))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from visualsearch import commands
+
+    command = args.command or "run"
+    run: int = getattr(commands, command)(args)
+    return run
+
+
+def _complain(args: argparse.Namespace, error: VisualSearchError) -> int:
+    """Say what went wrong on stderr; return the exit code."""
+    from visualsearch.presentation.terminal import print_error
+
+    print_error(str(error), error.slug, as_json=args.json)
+    return error.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; ``docs/commands.md`` is made from it."""
+    made = argparse.ArgumentParser("visualsearch", description=DESCRIPTION, epilog=NOTES, formatter_class=_Formatter)
+    _common(made, at_the_top=True)
+    made.set_defaults(command=None)
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
+    _add(commands, "train", "train the classifier on the indexed gallery")
+    index = _add(commands, "index", "bring the index to the gallery's state; embed only what is new")
+    index.add_argument("--rebuild", action="store_true", help="embed everything again, beside the live index")
+    index.add_argument("--prune", action="store_true", help="accept that more than half of the pictures are gone")
+    _search_options(_add(commands, "search", "find the pictures most like IMAGE"))
+    evaluate = _add(commands, "evaluate", "measure the YAML's queries, routed and exhaustive")
+    evaluate.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report there")
+    forget = _add(commands, "forget", "remove pictures from the index for good")
+    forget.add_argument("paths", nargs="*", metavar="PATH", help="relative to the gallery folder")
+    forget.add_argument("--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE")
+    copy = _add(commands, "copy", "copy the index to another YAML's store; embeds nothing")
+    copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml")
+    check = _add(commands, "check", "say what is well and what is missing")
+    check.add_argument("--deep", action="store_true", help="also read every stored vector")
+    check.add_argument("--schema", action="store_true", help="print the JSON schema of the YAML and stop")
+    return made
+
+
+def _search_options(search: argparse.ArgumentParser) -> None:
+    search.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
+    search.add_argument("-k", type=int, metavar="N", help="number of hits (default: search.k)")
+    search.add_argument("--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="only these")
+    search.add_argument("--bucket", action="append", metavar="NAME", help="probe this bucket instead of the route")
+    search.add_argument("--exhaustive", action="store_true", help="compare with every item")
+    search.add_argument("--why", action="store_true", help="show the route: buckets, probabilities, steps")
+    search.add_argument("--why-not", metavar="PATH", help="say why this picture of the gallery is not a hit")
+    search.add_argument("--montage", type=Path, metavar="FILE", help="draw query and hits as a PNG")
+
+
+def _add(commands: argparse._SubParsersAction[_Command], name: str, does: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=does, description=does.capitalize() + ".")
+    command.set_defaults(command=name)
+    _common(command, at_the_top=False)
+    return command
+
+
+def _common(made: argparse.ArgumentParser, at_the_top: bool) -> None:
+    """Add what every command takes, before or behind its name; only the top level has defaults."""
+
+    def default(value: object) -> object:
+        return value if at_the_top else argparse.SUPPRESS
+
+    yml = Path("application.yaml")
+    made.add_argument("-yml", type=Path, default=default(yml), metavar="FILE", help=f"default: {yml}")
+    made.add_argument(
+        "--set",
+        action=_Extend,
+        dest="overrides",
+        default=default([]),
+        metavar="KEY=VALUE",
+        help="override a key of the YAML",
+    )
+    made.add_argument("--json", action="store_true", default=default(False), help="print JSON")
+    made.add_argument("-q", "--quiet", action="store_true", default=default(False), help="print results only")
+
+
+class _Extend(argparse.Action):
+    """Gather overrides given before and behind the command's name."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or []), values])
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keep the line breaks of the notes."""
+
+
+class _Command(argparse.ArgumentParser):
+    """A command's parser; it only exists to be named in annotations."""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not (column and equals):
+        raise argparse.ArgumentTypeError(f"expected COLUMN=VALUE; received {text!r}")
+    return column, value

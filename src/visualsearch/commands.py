@@ -1,0 +1,193 @@
+"""What each command does: call the library, present what it returns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from visualsearch.config_schema import schema
+from visualsearch.datatypes import Answer
+from visualsearch.errors import DataError, PictureError, UsageError
+from visualsearch.pipeline import VisualSearch
+from visualsearch.presentation import terminal
+from visualsearch.presentation.bars import TerminalProgress
+from visualsearch.presentation.wording import count
+from visualsearch.progress import Progress, silent
+from visualsearch.results import Results, draw, write_results
+
+SHOWN = 3
+"""Queries whose hits the one-click run prints; all of them are in the report."""
+
+SHOWN_HITS = 5
+
+NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
+"""Reasons why a gallery has no classifier; its searches are exhaustive, and that is no failure."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Index what changed, train what is missing, search the queries, show the result."""
+    with _opened(args) as search:
+        indexed = search.index().as_dict()
+        _say(args, lambda: terminal.print_index_summary(indexed))
+        training, note = _trained(search)
+        if training is not None:
+            _say(args, lambda: terminal.print_training(training))
+        _say(args, lambda: terminal.print_note(note)) if note else None
+        evaluation = search.evaluate()
+        results = Results(search.settings, evaluation, search.card(), indexed)
+        written = write_results(results, search.settings.out / "report")
+        if args.json:
+            return _print_json({"index": indexed, "evaluation": evaluation.summary, "written": written})
+        for answer in results.examples(SHOWN):
+            terminal.print_answer(answer, items=results.items, judge=results.judge, hits=SHOWN_HITS)
+        terminal.print_evaluation(evaluation.summary)
+        terminal.print_written(written)
+    return 0
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train the classifier."""
+    with _opened(args) as search:
+        training = search.train().as_dict()
+    return _print_json(training) if args.json else _said(terminal.print_training(training))
+
+
+def index(args: argparse.Namespace) -> int:
+    """Bring the index to the gallery's state."""
+    with _opened(args) as search:
+        summary = search.index(rebuild=args.rebuild, prune=args.prune).as_dict()
+    return _print_json(summary) if args.json else _said(terminal.print_index_summary(summary))
+
+
+def search(args: argparse.Namespace) -> int:
+    """Search for each picture; some that cannot be read are answered with their reason."""
+    where = _pairs(args.where)
+    with _opened(args) as search:
+        if args.why_not:
+            said = search.why_not(args.images[0], args.why_not, args.k, where)
+            return _print_json({"why_not": said}) if args.json else _said(print(said))  # noqa: T201
+        answers = list(
+            search.search_each(args.images, args.k, where=where, buckets=args.bucket, exhaustive=args.exhaustive)
+        )
+        _refuse_all_unreadable(answers)
+        if args.montage:
+            draw(answers, search.settings.gallery.folder, args.montage)
+        if args.json:
+            return _print_json([asdict(answer) for answer in answers])
+        for answer in answers:
+            terminal.print_answer(answer, items=search.count())
+            if args.why:
+                terminal.print_route(answer)
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure the YAML's queries."""
+    with _opened(args) as search:
+        evaluation = search.evaluate()
+        written = {}
+        if args.report:
+            results = Results(search.settings, evaluation, search.card())
+            written = write_results(results, search.settings.out / "report", args.report)
+    if args.json:
+        return _print_json(dict(evaluation.summary))
+    terminal.print_evaluation(evaluation.summary)
+    return _said(terminal.print_written(written))
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Remove pictures for good."""
+    with _opened(args) as search:
+        gone = search.forget(args.paths, where=_pairs(args.where) or None)
+    return (
+        _print_json({"forgotten": gone})
+        if args.json
+        else _said(terminal.print_note(f"forgot {count(len(gone), 'picture')}"))
+    )
+
+
+def copy(args: argparse.Namespace) -> int:
+    """Copy the index to another store."""
+    with _opened(args) as source, VisualSearch.from_yaml(args.to) as target:
+        copied = source.copy_to(target)
+    return (
+        _print_json({"copied": copied}) if args.json else _said(terminal.print_note(f"copied {count(copied, 'item')}"))
+    )
+
+
+def check(args: argparse.Namespace) -> int:
+    """Say what is well and what is missing; problems exit with 4."""
+    if args.schema:
+        return _print_json(schema())
+    with _opened(args) as search:
+        found = search.check(deep=args.deep)
+    if args.json:
+        _print_json([asdict(one) for one in found])
+    else:
+        terminal.print_findings([(one.level, one.what, one.says) for one in found])
+    return 4 if any(one.level == "problem" for one in found) else 0
+
+
+@contextmanager
+def _opened(args: argparse.Namespace) -> Iterator[VisualSearch]:
+    """Open what the YAML describes, drawing progress unless told to be quiet."""
+    with _progress(args) as progress, VisualSearch.from_yaml(args.yml, args.overrides, progress) as search:
+        yield search
+
+
+@contextmanager
+def _progress(args: argparse.Namespace) -> Iterator[Progress]:
+    if args.quiet or args.json:
+        yield silent
+    else:
+        with TerminalProgress() as progress:
+            yield progress
+
+
+def _trained(search: VisualSearch) -> tuple[dict[str, Any] | None, str]:
+    """Train where no classifier is yet; return the training, or a note why there is none."""
+    if search.trained:
+        return None, ""
+    try:
+        return search.train().as_dict(), ""
+    except DataError as error:
+        if error.slug not in NOTHING_TO_LEARN:
+            raise
+        return None, str(error)
+
+
+def _refuse_all_unreadable(answers: Sequence[Answer]) -> None:
+    """Fail with the first reason where not a single query could be searched."""
+    errors = [answer for answer in answers if answer.error is not None]
+    if errors and len(errors) == len(answers):
+        first = errors[0]
+        raise PictureError(f"{first.query.path}: {first.error}", slug="query-unreadable")
+
+
+def _pairs(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return filters as a mapping.
+
+    Raises:
+        UsageError: a column is named twice.
+    """
+    if len(dict(given)) < len(given):
+        raise UsageError("--where: expected each column once; received one twice.", slug="column-twice")
+    return dict(given)
+
+
+def _say(args: argparse.Namespace, show: Callable[[], None]) -> None:
+    if not (args.json or args.quiet):
+        show()
+
+
+def _print_json(value: object) -> int:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201
+    return 0
+
+
+def _said(nothing: None) -> int:
+    return 0

@@ -1,0 +1,197 @@
+"""One YAML file → frozen, typo-proof settings; no dict travels further."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
+
+from visualsearch.config_errors import explained
+from visualsearch.config_yaml import Document, override, parse_document, read_document
+from visualsearch.errors import ConfigError
+from visualsearch.kinds import DEFAULTS, plugin_options
+from visualsearch.plugins import Options, Settings
+from visualsearch.secrets import hidden_in
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    """Return an absolute path: relative ones are meant from the YAML's folder."""
+    base: Path = (info.context or {}).get("base", Path.cwd())
+    return Path(_absolute(base / path.expanduser()))
+
+
+def _absolute(path: Path) -> str:
+    import os.path
+
+    return os.path.abspath(path)
+
+
+Place = Annotated[Path, AfterValidator(_resolve)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class GallerySettings(Settings):
+    """The images that can be found."""
+
+    folder: Place
+    """The folder of the pictures; it is read and never written."""
+    path: str | None = None
+    """What folders and file names mean, such as `{label}/{instance}-{view}`: each {word} becomes a column.
+    null: the first sub-folder is the column `label`."""
+    table: Place | None = None
+    """A CSV or JSONL file with a `path` column; it adds columns and wins over `path`."""
+    group: str | None = None
+    """The column whose pictures are never torn apart in a split. null: `instance` where there is one."""
+
+
+class QueriesSettings(Settings):
+    """What the one-click run searches and `evaluate` measures."""
+
+    folder: Place | None = None
+    """A folder of query pictures. null: the gallery itself, one picture left out at a time."""
+    path: str | None = None
+    """What the queries' paths mean; as `gallery.path`."""
+    strangers: Place | None = None
+    """A folder of pictures that show what the gallery lacks."""
+    relevant: str | None = None
+    """A hit is right if this column equals the query's. null: `instance` where there is one, else `label`."""
+
+
+class BucketsSettings(Settings):
+    """The coarse partition that the classifier predicts."""
+
+    column: str | None = None
+    """The column whose values are the buckets. null: `label` where there is one."""
+    none: bool = False
+    """true: no buckets, every search is exhaustive."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.none and self.column is not None:
+            raise ValueError("expected either a column or none: true; received both")
+        return self
+
+
+class RoutingSettings(Settings):
+    """How a query is routed to buckets."""
+
+    keep: Share = 0.90
+    """Share of the classifier's probability that the probed buckets must cover; 1 is exhaustive."""
+    widen: tuple[Literal["more", "all"], ...] = ("more", "all")
+    """What to do when fewer than k hits came: `more` buckets, then `all`. []: never widen."""
+    at_most: Share = 1.0
+    """Largest share of the gallery that one routed search may compare."""
+
+    @model_validator(mode="after")
+    def _a_ladder(self) -> Self:
+        if self.widen not in ((), ("more",), ("all",), ("more", "all")):
+            raise ValueError("widen: expected [], [more], [all] or [more, all]; received another order")
+        return self
+
+
+class MatchSettings(Settings):
+    """When a hit is called a match; kept for calibration, which is not there yet."""
+
+    false_rate: Rate = 0.01
+    """Of strangers, at most this share may be told "match"."""
+    stranger_rate: Rate = 0.05
+    """Of real queries, at most this share may be told "stranger"."""
+
+
+class SearchSettings(Settings):
+    """What a search returns."""
+
+    k: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Number of hits."""
+
+
+class RuntimeSettings(Settings):
+    """What computes the networks."""
+
+    engine: Literal["auto", "tensorflow", "openvino"] = "auto"
+    """auto: openvino where it is installed, else tensorflow."""
+    precision: Literal["float32"] = "float32"
+    """In which the networks compute."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of every random choice: splits, augmentation, initial weights."""
+
+
+class Application(Settings):
+    """Everything that one YAML file says, with its defaults filled in; paths are absolute."""
+
+    name: str
+    """Of the model; the gallery folder's name where the YAML says nothing."""
+    out: Path
+    """Where everything that is made goes: model, index, reports."""
+    gallery: GallerySettings
+    queries: QueriesSettings = QueriesSettings()
+    crop: SerializeAsAny[Options]
+    buckets: BucketsSettings = BucketsSettings()
+    classifier: SerializeAsAny[Options]
+    extractor: SerializeAsAny[Options]
+    routing: RoutingSettings = RoutingSettings()
+    match: MatchSettings = MatchSettings()
+    search: SearchSettings = SearchSettings()
+    store: SerializeAsAny[Options]
+    runtime: RuntimeSettings = RuntimeSettings()
+
+    def public_dict(self) -> dict[str, Any]:
+        """Return the settings as plain data, secrets written as in the YAML."""
+        shown: dict[str, Any] = hidden_in(self.model_dump(mode="json"))
+        return shown
+
+
+def load_settings(path: Path, overrides: Sequence[str] = ()) -> Application:
+    """Read a YAML file; ``overrides`` are ``key=value``, as behind ``--set``.
+
+    Raises:
+        ConfigError: one sentence with file, line, key, what was expected and what came.
+    """
+    return _application(read_document(path), path.absolute().parent, overrides)
+
+
+def parse(text: str, base: Path, source: str = "YAML", overrides: Sequence[str] = ()) -> Application:
+    """Read YAML text whose relative paths are meant from ``base``."""
+    return _application(parse_document(text, source), base, overrides)
+
+
+def settings_from_folder(folder: Path) -> Application:
+    """Return the settings of ``gallery: {folder: …}`` alone; the model goes to ``models/`` where you stand."""
+    document = Document(str(folder), {"gallery": {"folder": str(folder.expanduser().absolute())}})
+    return _application(document, Path.cwd(), ())
+
+
+def _application(document: Document, base: Path, overrides: Sequence[str]) -> Application:
+    override(document, overrides)
+    data = dict(document.data)
+    for kind in DEFAULTS:
+        data[kind] = plugin_options(document, kind, base)
+    try:
+        data.setdefault("name", _name_of(data))
+        data["out"] = _out(data, base)
+        return Application.model_validate(data, context={"base": base})
+    except ValidationError as error:
+        raise explained(error, document, Application) from error
+
+
+def _name_of(data: dict[str, Any]) -> str:
+    """Return the gallery folder's name as a file name."""
+    gallery = data.get("gallery")
+    folder = gallery.get("folder") if isinstance(gallery, dict) else None
+    name = re.sub(r"[^\w.-]+", "-", Path(_absolute(Path(str(folder or "gallery")))).name).strip(".-")
+    return name or "gallery"
+
+
+def _out(data: dict[str, Any], base: Path) -> Any:
+    """Return where the model goes, ``{name}`` put in; what is no text is left to be refused."""
+    out = data.get("out", "models/{name}")
+    if not isinstance(out, str) or not isinstance(data["name"], str):
+        return out
+    return Path(_absolute(base / Path(out.replace("{name}", data["name"])).expanduser()))
+
+
+__all__ = ["Application", "ConfigError", "load_settings", "parse", "settings_from_folder"]

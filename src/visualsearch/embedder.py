@@ -1,0 +1,68 @@
+"""Crops → embeddings and bucket probabilities, in one forward pass wherever the networks allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from visualsearch.classifiers.contract import Classifier, Trunk, TrunkClassifier, VectorClassifier
+from visualsearch.datatypes import Crop, Matrix
+from visualsearch.extractors.contract import Extractor
+from visualsearch.runtimes.contract import Forward, Runtime
+
+CHUNK = 32
+"""Crops in one forward pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """``vectors`` are (n, dim), ``probabilities`` (n, buckets) or None without a classifier."""
+
+    vectors: Matrix
+    probabilities: Matrix | None
+
+
+class Embedder:
+    """Extractor and classifier as one; may be shared by threads.
+
+    A classifier that continues from inside the extractor's network, or that reads its
+    embeddings, costs no second pass.
+    """
+
+    def __init__(self, extractor: Extractor, classifier: Classifier | None, runtime: Runtime) -> None:
+        """Put the parts together; networks are loaded when they are first needed."""
+        self.buckets: tuple[str, ...] = classifier.buckets if classifier is not None else ()
+        self._extractor = extractor
+        self._classifier = classifier
+        self._runtime = runtime
+        self._forward: Forward | None = None
+        self._lock = Lock()
+
+    def vectors(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, dim) embeddings only, as indexing wants them."""
+        return self._extractor.embed(crops)
+
+    def embed(self, crops: Sequence[Crop]) -> Embedded:
+        """Return embeddings and probabilities, in the order of the crops."""
+        if self._classifier is None:
+            return Embedded(self.vectors(crops), None)
+        if isinstance(self._classifier, VectorClassifier):
+            vectors = self.vectors(crops)
+            return Embedded(vectors, self._classifier.classify(vectors))
+        if isinstance(self._extractor, Trunk) and isinstance(self._classifier, TrunkClassifier):
+            key = self._classifier.joint_key
+            if key is not None and self._classifier.trunk is self._extractor:
+                return self._embed_jointly(crops, self._extractor, self._classifier, key)
+        return Embedded(self.vectors(crops), self._classifier.predict(crops))
+
+    def _embed_jointly(self, crops: Sequence[Crop], trunk: Trunk, classifier: TrunkClassifier, key: str) -> Embedded:
+        with self._lock:
+            self._forward = forward = self._forward or self._runtime.compile(classifier.joint, key)
+        parts = [forward(trunk.batch(crops[i : i + CHUNK])) for i in range(0, len(crops), CHUNK)]
+        if not parts:
+            return Embedded(self.vectors([]), np.empty((0, len(self.buckets)), np.float32))
+        pooled, probabilities = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+        return Embedded(trunk.finish(pooled), probabilities)

@@ -1,0 +1,175 @@
+"""Any network of ``keras.applications`` as an extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pydantic import PositiveInt, model_validator
+
+from visualsearch import plugins
+from visualsearch.datatypes import Crop, Matrix
+from visualsearch.errors import ConfigError, EngineError
+from visualsearch.extractors.loading import build
+from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
+from visualsearch.extractors.preparation import in_chunks, squeeze, unit
+from visualsearch.extractors.reduction import fit_reduction, load_reduction, save_reduction
+from visualsearch.extractors.weights import STARTERS, find_weights
+from visualsearch.model import fingerprint
+from visualsearch.runtimes.contract import Batch, Forward, Runtime
+
+if TYPE_CHECKING:
+    import keras
+
+VERSION = 1
+"""Raised whenever this code would turn the same crop into another embedding."""
+
+
+class ApplicationExtractor:
+    """Squeeze a crop to the network's square, pool its last feature map, scale to unit length.
+
+    The whole crop is squeezed into the square, its aspect ratio given up, rather than cut to
+    its centre: which part of a picture counts is the crop plug-in's decision, and nothing
+    that it chose may be lost at the border. The networks were trained on aspect ratios from
+    3:4 to 4:3 (Szegedy et al. 2015, section 6), so common photographs stay within what they know.
+    """
+
+    class Options(plugins.Options):
+        """Which network, with which weights, in how many dimensions."""
+
+        name: str = "resnet50"
+        weights: str | None = None
+        """``starter``, ``published`` or ``file:PATH``; null is ``starter`` where there is one."""
+        dim: PositiveInt | None = None
+
+        @model_validator(mode="after")
+        def _consistent(self) -> Self:
+            if self.name not in NETWORKS:
+                raise ValueError(f"name: expected one of {', '.join(sorted(NETWORKS))}; received {self.name!r}.")
+            if self.source not in ("starter", "published") and not self.source.startswith("file:"):
+                raise ValueError(f"weights: expected starter, published or file:PATH; received {self.weights!r}.")
+            if self.source == "starter" and self.name not in STARTERS:
+                starters = ", ".join(STARTERS)
+                raise ValueError(
+                    f"weights: starter weights exist for {starters} only; received name {self.name!r}: "
+                    "use published or file:PATH."
+                )
+            features = NETWORKS[self.name].dim
+            if self.dim is not None and self.dim > features:
+                raise ValueError(f"dim: {self.name} has {features} features; received {self.dim}: use fewer.")
+            return self
+
+        @property
+        def source(self) -> str:
+            """Return where the weights come from, the default filled in."""
+            return self.weights or ("starter" if self.name in STARTERS else "published")
+
+    def __init__(self, options: Options, runtime: Runtime, folder: Path) -> None:
+        """Find and hash the weights; the network is built when it is first needed.
+
+        ``folder`` is the model folder; its ``pca.npz`` is used where ``options.dim`` asks for it.
+
+        Raises:
+            EngineError: the weights are missing or damaged.
+            ConfigError: ``options.dim`` is more than the weights give.
+        """
+        self.name = options.name
+        self._options = options
+        self._runtime = runtime
+        self._network = NETWORKS[options.name]
+        self._weights = find_weights(options.name, options.source)
+        # Two, for whoever compiles a graph that contains this one holds a runtime's lock and calls graph().
+        self._graph_lock, self._forward_lock = Lock(), Lock()
+        self._reduction_path = folder / "pca.npz"
+        self.side = self._weights.side or self._network.side
+        self.preprocessing = self._weights.preprocessing or self._network.preprocessing
+        self.graph_key = fingerprint(VERSION, options.name, self._weights.identity, self.side)
+        projection = self._weights.projection
+        self._features = self._network.dim if projection is None else int(projection.shape[1])
+        self.dim = options.dim or self._features
+        if self.dim > self._features:
+            message = f"extractor.dim: these weights give {self._features} dimensions; received {self.dim}: use fewer."
+            raise ConfigError(message, slug="dim-too-large")
+        self._basis = fingerprint(self.graph_key, self.preprocessing, projection is not None)
+        found = load_reduction(self._reduction_path) if options.dim else None
+        self._reduction = found if found and (found.basis, found.dim) == (self._basis, self.dim) else None
+        self.fingerprint = self._fingerprint()
+
+    @property
+    def unfitted(self) -> bool:
+        """Return whether ``fit`` must be called before ``embed``: ``dim`` is set and nothing was fitted yet."""
+        return self._options.dim is not None and self._reduction is None
+
+    def fit(self, raw: Matrix, seed: int = 0) -> None:
+        """Fit the reduction to ``dim`` on rows of ``raw``, keep it in the model folder and use it.
+
+        The fingerprint changes. Twenty thousand rows are plenty; more cost memory only.
+
+        Raises:
+            DataError: there are fewer rows than ``dim``.
+        """
+        self._reduction = fit_reduction(raw, self.dim, seed, self._basis)
+        save_reduction(self._reduction, self._reduction_path)
+        self.fingerprint = self._fingerprint()
+
+    def graph(self) -> keras.Model:
+        """Return the network with its weights: (n, side, side, 3), preprocessed → (n, features), pooled.
+
+        It is built once; layers have the names that ``keras.applications`` gives them.
+        """
+        with self._graph_lock:
+            return self._graph
+
+    def batch(self, crops: Sequence[Crop]) -> Batch:
+        """Return (n, side, side, 3): the crops squeezed to the network's input and preprocessed."""
+        squeezed = np.empty((len(crops), self.side, self.side, 3), np.float32)
+        for row, crop in zip(squeezed, crops, strict=True):
+            row[...] = squeeze(crop.pixels, self.side)
+        return PREPROCESSING[self.preprocessing](squeezed)
+
+    def finish(self, pooled: Matrix) -> Matrix:
+        """Return (n, dim) embeddings of (n, features) pooled rows: projected, reduced, of unit length.
+
+        Raises:
+            EngineError: ``dim`` is set and nothing was fitted yet, or the network gave no numbers.
+        """
+        raw = self._finish_raw(pooled)
+        if self.unfitted:
+            message = f"extractor.dim: {self.dim} dimensions were not fitted yet: run index first."
+            raise EngineError(message, slug="reduction-missing")
+        return raw if self._reduction is None else unit(self._reduction(raw))
+
+    def embed(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, dim) embeddings, in the order of the crops."""
+        return self.finish(self._pooled(crops))
+
+    def raw(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, features) rows of unit length, as they are before the reduction: what ``fit`` wants."""
+        return self._finish_raw(self._pooled(crops))
+
+    @cached_property
+    def _graph(self) -> keras.Model:
+        return build(self._network, self.side, self._weights)
+
+    @cached_property
+    def _compiled(self) -> Forward:
+        return self._runtime.compile(self.graph, self.graph_key)
+
+    def _pooled(self, crops: Sequence[Crop]) -> Matrix:
+        with self._forward_lock:
+            forward = self._compiled
+        return in_chunks(crops, lambda part: forward(self.batch(part))[0], self._network.dim)
+
+    def _finish_raw(self, pooled: Matrix) -> Matrix:
+        if not np.isfinite(pooled).all():
+            message = f"extractor.weights: {self._options.source} gives values that are no numbers: use other weights."
+            raise EngineError(message, slug="weights-broken")
+        return unit(pooled if self._weights.projection is None else pooled @ self._weights.projection)
+
+    def _fingerprint(self) -> str:
+        reduction = self._reduction.sha256 if self._reduction else None
+        return fingerprint(VERSION, self._basis, self._options.dim, reduction)

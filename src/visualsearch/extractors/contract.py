@@ -1,0 +1,39 @@
+"""What an extractor promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from visualsearch.datatypes import Crop, Matrix
+
+
+class Extractor(Protocol):
+    """Crop → embedding. Owns its input size, preprocessing, alignment and dimension."""
+
+    name: str
+    dim: int
+    fingerprint: str
+    """Changes whenever the same crop would give another embedding: weights, options, code version."""
+
+    def embed(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, dim) float32 rows of unit length, in the order of the crops; n may be 0."""
+        ...
+
+
+@runtime_checkable
+class LearnedExtractor(Extractor, Protocol):
+    """An extractor with a part that is fitted on the gallery before the first index, such as a PCA."""
+
+    @property
+    def unfitted(self) -> bool:
+        """Return whether ``fit`` must be called before ``embed``."""
+        ...
+
+    def raw(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, features) rows to fit on."""
+        ...
+
+    def fit(self, raw: Matrix, seed: int = 0) -> None:
+        """Fit, keep the result in the model folder and use it; dimension and fingerprint may change."""
+        ...

@@ -1,0 +1,1 @@
+"""What people see: the terminal, a picture of the hits, and a page."""

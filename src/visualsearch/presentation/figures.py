@@ -1,0 +1,89 @@
+"""Which figures of an evaluation or a training are shown, and how: the same in terminal and report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from visualsearch.presentation.wording import count, percent
+
+SEARCHES = ("routed", "exhaustive")
+
+METRICS = {"hit_rate_at": "hit rate at", "recall_at": "recall at", "map_at": "mean average precision at"}
+
+Line = tuple[str, tuple[str, ...]]
+"""A label, and where its figure stands below ``routed`` and ``exhaustive``."""
+
+
+def figure(summary: Mapping[str, Any] | None, *path: str) -> float | None:
+    """Return a figure from deep inside a summary, or None where any part of the way is missing.
+
+    >>> figure({"routed": {"compared": 0.1}}, "routed", "compared"), figure({}, "kept")
+    (0.1, None)
+    """
+    found = _at(summary, path)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def bounds(summary: Mapping[str, Any] | None, *path: str) -> tuple[float, float] | None:
+    """Return the confidence interval of a figure, or None where there is none."""
+    found = _at(summary, ("intervals", *path))
+    return (found[0], found[1]) if isinstance(found, Sequence) and len(found) == 2 else None
+
+
+def interval(pair: Sequence[float] | None) -> str:
+    """Write a confidence interval of a share; one without width says nothing.
+
+    >>> interval([0.91, 0.975]), interval([1.0, 1.0]), interval(None)
+    ('91.0–97.5 %', '', '')
+    """
+    if pair is None or pair[0] == pair[1]:
+        return ""
+    return f"{percent(pair[0]).removesuffix(' %')}–{percent(pair[1])}"
+
+
+def with_interval(summary: Mapping[str, Any], *path: str) -> str:
+    """Write a share, its interval in brackets behind it."""
+    inner = interval(bounds(summary, *path))
+    return percent(figure(summary, *path)) + (f" ({inner})" if inner else "")
+
+
+def lines(summary: Mapping[str, Any]) -> list[Line]:
+    """Return the rows of the table in which routed and exhaustive search stand side by side."""
+    routed = summary.get("routed", {})
+    rows: list[Line] = [(f"{label} {k}", (name, k)) for name, label in METRICS.items() for k in routed.get(name, ())]
+    return [*rows, ("compared", ("compared",))]
+
+
+def notes(summary: Mapping[str, Any]) -> list[str]:
+    """Return sentences for the figures that belong to both searches, the classifier, or strangers."""
+    told = []
+    if figure(summary, "kept") is not None:
+        told.append(f"kept {with_interval(summary, 'kept')} of the exhaustive hits")
+    if figure(summary, "classifier", "top1") is not None:
+        told.append(f"classifier: top 1 {with_interval(summary, 'classifier', 'top1')}")
+    if (size := figure(summary, "classifier", "route_size")) is not None:
+        told.append(f"route: {size:.1f} buckets, a mean over queries")
+    if (area := figure(summary, "strangers", "auroc")) is not None:
+        told.append(f"strangers: AUROC {area:.3f} ({count(summary['strangers']['pictures'], 'picture')})")
+    return told
+
+
+def top1(training: Mapping[str, Any]) -> str:
+    """Say how well a classifier knows the pictures that were held out from its training.
+
+    >>> top1({"top1": {"chosen": 0.875, "head": 0.75}, "held_out": {"pictures": 8}})
+    'top 1 on 8 held-out pictures: 87.5 % (only a head: 75.0 %)'
+    """
+    chosen, head = (figure(training, "top1", name) for name in ("chosen", "head"))
+    if chosen is None:
+        return "no pictures were held out"
+    pictures = figure(training, "held_out", "pictures")
+    told = "held-out pictures" if pictures is None else count(int(pictures), "held-out picture")
+    return f"top 1 on {told}: {percent(chosen)}" + ("" if head is None else f" (only a head: {percent(head)})")
+
+
+def _at(tree: object, path: Sequence[str]) -> object:
+    for name in path:
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree

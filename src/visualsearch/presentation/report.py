@@ -1,0 +1,100 @@
+"""The report: one HTML file that needs nothing else and opens without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from visualsearch.datatypes import Answer
+from visualsearch.evaluation.runs import RunRow
+from visualsearch.files import write_text
+from visualsearch.presentation import figures, sections
+from visualsearch.presentation.galleries import Pictures, query_section, selected, worst_section
+from visualsearch.presentation.markup import Markup, join, tag
+from visualsearch.presentation.palette import DARK, LIGHT, Palette
+from visualsearch.presentation.thumbnails import ThumbnailOf
+from visualsearch.presentation.wording import count, percent
+
+PICTURE_BYTES = 4_000_000
+"""What the thumbnails may take before base64 makes them a third larger."""
+
+FOOTER = "Scores are cosine similarities: higher is closer. Intervals are 95 % bootstrap intervals over groups."
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    settings: Mapping[str, Any],
+    answers: Sequence[Answer],
+    thumbnails: ThumbnailOf,
+    evaluation: Mapping[str, Any] | None = None,
+    rows: Sequence[RunRow] = (),
+    training: Mapping[str, Any] | None = None,
+    index: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the report.
+
+    Args:
+        path: where the file goes.
+        title: the gallery's name.
+        settings: what the YAML came to, without secrets.
+        answers: the queries' answers; a bounded number of them is shown.
+        thumbnails: a query's or a hit's path → a small JPEG.
+        evaluation: what ``evaluation.runs.summarise`` returned.
+        rows: a row for each answer, in the same order, where the queries were evaluated.
+        training: what ``Training.as_dict`` returned.
+        index: what ``IndexSummary.as_dict`` returned; ``pictures`` may stand beside it.
+
+    Raises:
+        EngineError: the file cannot be written.
+    """
+    queries = selected(answers, rows if len(rows) == len(answers) else ())
+    pictures = Pictures(thumbnails, PICTURE_BYTES)
+    parts = [
+        sections.figures_section(evaluation, answers),
+        query_section(queries, pictures),
+        worst_section(queries, pictures),
+        sections.evaluation_section(evaluation),
+        sections.classifier_section(training, rows),
+        sections.timing_section(answers),
+        sections.index_section(index),
+        sections.settings_section(settings),
+    ]
+    write_text(path, _page(title, _lead(evaluation, answers, index), [part for part in parts if part is not None]))
+
+
+def _page(title: str, lead: str, parts: Sequence[sections.Section]) -> str:
+    links = [tag("li", tag("a", part.title, href=f"#{part.name}")) for part in parts]
+    return Template(_resource("report.html")).substitute(
+        title=join(title),
+        lead=join(lead),
+        light=_variables(LIGHT),
+        dark=_variables(DARK),
+        style=_resource("report.css"),
+        links=join(*links),
+        sections=join(*(part.markup() for part in parts)),
+        footer=join(FOOTER),
+    )
+
+
+def _resource(name: str) -> str:
+    return files("visualsearch.presentation").joinpath(name).read_text(encoding="utf-8")
+
+
+def _variables(palette: Palette) -> Markup:
+    return Markup(" ".join(f"--{name.replace('_', '-')}: {colour};" for name, colour in asdict(palette).items()))
+
+
+def _lead(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer], index: Mapping[str, Any] | None) -> str:
+    asked = count(len(answers), "query", "queries")
+    items = figures.figure(index, "items") or figures.figure(index, "pictures")
+    told = asked if items is None else f"{asked}, searched in {count(int(items), 'picture')}"
+    share = figures.figure(evaluation, "routed", "compared")
+    if share is None:
+        return f"{told}."
+    return f"{told}: on average each was compared with {percent(share)} of the gallery."

@@ -1,0 +1,121 @@
+"""Settings → the parts of a running system, each made when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from visualsearch.classifiers import load_classifier
+from visualsearch.classifiers.contract import Classifier
+from visualsearch.config import Application
+from visualsearch.crops import CROPS
+from visualsearch.crops.contract import Cropper
+from visualsearch.embedder import Embedder
+from visualsearch.errors import DataError
+from visualsearch.extractors import PretrainedFactory
+from visualsearch.extractors.contract import Extractor
+from visualsearch.model import ModelFolder, fingerprint
+from visualsearch.plugins import load
+from visualsearch.runtimes import create_runtime
+from visualsearch.runtimes.contract import Runtime
+from visualsearch.stages.searching import Searcher
+from visualsearch.stores import STORES
+from visualsearch.stores.contract import Shelf
+
+
+class Parts:
+    """What one YAML file asks for. Making it costs nothing; networks load when they are used."""
+
+    def __init__(self, settings: Application, shelf: Shelf | None = None) -> None:
+        """Remember the settings; ``shelf`` is one that is open already."""
+        self.settings = settings
+        self.model = ModelFolder(settings.out)
+        self._shelf = shelf
+
+    @cached_property
+    def cropper(self) -> Cropper:
+        """Return the crop plug-in."""
+        made: Cropper = load(CROPS, self.settings.crop.name, "crop")(self.settings.crop)
+        return made
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """Return the runtime that compiles the networks."""
+        return create_runtime(
+            self.settings.runtime.engine, self.settings.runtime.precision, self.model.path / "runtime"
+        )
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """Return the extractor."""
+        return PretrainedFactory.create(self.settings.extractor, self.runtime, self.model.path)
+
+    @cached_property
+    def classifier(self) -> Classifier | None:
+        """Return the trained classifier; None before the first training, or where it was for something else."""
+        if self.model.card().get("training", {}).get("made_for") != self.classifier_purpose:
+            return None
+        return load_classifier(self.settings.classifier, self.model.path, self.extractor, self.runtime)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Return extractor and classifier as one."""
+        return Embedder(self.extractor, self.classifier, self.runtime)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Return the place of the index."""
+        if self._shelf is not None:
+            return self._shelf
+        made: Shelf = load(STORES, self.settings.store.name, "store")(self.settings.store, self.model.path / "index")
+        return made
+
+    @property
+    def embedding_fingerprint(self) -> str:
+        """Return what the index must have been made with."""
+        return fingerprint(self.cropper.fingerprint, self.extractor.fingerprint)
+
+    @property
+    def classifier_purpose(self) -> str:
+        """Return what a classifier must have been trained for: its options, the extractor, the bucket column."""
+        return fingerprint(self.settings.classifier.model_dump(), self.extractor.fingerprint, self.bucket_column)
+
+    @property
+    def bucket_column(self) -> str | None:
+        """Return the column whose values were the buckets at the last index."""
+        column: str | None = self.model.card().get("index", {}).get("bucket_column")
+        return column
+
+    def searcher(self) -> Searcher:
+        """Open the index for searching.
+
+        Raises:
+            DataError: nothing is indexed yet, or it was indexed with another extractor or crop.
+        """
+        store = self.shelf.live()
+        if store is None:
+            message = f"{self.settings.out}: nothing is indexed yet. Run `visualsearch index` first."
+            raise DataError(message, slug="index-missing")
+        if store.fingerprint != self.embedding_fingerprint:
+            store.close()
+            message = (
+                f"{self.settings.out}: the index was made with another extractor or crop than the YAML names. "
+                "Run `visualsearch index`."
+            )
+            raise DataError(message, slug="index-stale")
+        routing = self.settings.routing
+        return Searcher(
+            store,
+            self.cropper,
+            self.embedder,
+            routing.keep,
+            tuple(routing.widen),
+            routing.at_most,
+            self.model_name,
+            "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
+        )
+
+    @property
+    def model_name(self) -> str:
+        """Return the model's name and fingerprints, as answers carry it."""
+        buckets = self.classifier.fingerprint[:8] if self.classifier is not None else "none"
+        return f"{self.settings.name}@{self.embedding_fingerprint[:8]}-{buckets}"

@@ -1,0 +1,121 @@
+"""What is well and what is missing: YAML, machine, model, index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+import numpy as np
+
+from visualsearch.errors import VisualSearchError
+from visualsearch.gallery import list_pictures
+from visualsearch.stages.assembly import Parts
+from visualsearch.stages.indexing import bucket_column
+from visualsearch.stores.contract import Store
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; a ``note`` works but could be better, a ``problem`` does not."""
+
+    level: Level
+    what: str
+    says: str
+
+
+def findings(parts: Parts, deep: bool) -> list[Finding]:
+    """Look at everything, one part after the other; ``deep`` also reads every artefact and vector."""
+    looks: list[tuple[str, Callable[[Parts, bool], Iterator[Finding]]]] = [
+        ("gallery", _gallery),
+        ("machine", _machine),
+        ("weights", _weights),
+        ("model", _model),
+        ("index", _index),
+    ]
+    found: list[Finding] = []
+    for what, look in looks:
+        try:
+            found.extend(look(parts, deep))
+        except VisualSearchError as error:
+            found.append(Finding("problem", what, str(error)))
+    return found
+
+
+def _gallery(parts: Parts, deep: bool) -> Iterator[Finding]:
+    listing = list_pictures(parts.settings.gallery)
+    columns = ", ".join(sorted(listing.columns)) or "none"
+    yield Finding("ok", "gallery", f"{len(listing.pictures)} pictures; columns: {columns}")
+    if listing.unmatched:
+        yield Finding(
+            "note", "gallery", f"{listing.unmatched} pictures do not fit gallery.path and have no columns from it"
+        )
+    column = bucket_column(parts, listing.columns)
+    yield Finding("ok", "buckets", f"column {column}" if column else "none: every search is exhaustive")
+
+
+def _machine(parts: Parts, deep: bool) -> Iterator[Finding]:
+    yield Finding("ok", "runtime", f"{parts.runtime.name}, {parts.settings.runtime.precision}")
+    if find_spec("openvino") is None:
+        yield Finding("note", "runtime", "openvino is not installed: pip install openvino makes embedding faster")
+
+
+def _weights(parts: Parts, deep: bool) -> Iterator[Finding]:
+    extractor = parts.extractor
+    yield Finding("ok", "extractor", f"{extractor.name}, {extractor.dim} dimensions")
+
+
+def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
+    damaged = parts.model.damaged()
+    if damaged:
+        yield Finding("problem", "model", f"{', '.join(damaged)} differ from the card: run train again")
+    classifier = parts.classifier
+    if classifier is None:
+        yield Finding("note", "classifier", "not trained: searches are exhaustive; run train")
+        return
+    top1 = parts.model.card()["training"]["top1"]["chosen"]
+    said = "nothing could be held out to measure it" if top1 is None else f"held-out top-1 {top1:.3f}"
+    yield Finding("ok", "classifier", f"{len(classifier.buckets)} buckets; {said}")
+
+
+def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
+    live = parts.shelf.live()
+    if live is None:
+        yield Finding("note", "index", "nothing is indexed yet: run index")
+        return
+    with closing(live) as store:
+        if store.fingerprint != parts.embedding_fingerprint:
+            yield Finding("problem", "index", "made with another extractor or crop than the YAML names: run index")
+            return
+        yield Finding("ok", "index", f"{store.count()} items of {store.dim} dimensions")
+        failures = store.failures()
+        if failures:
+            first = failures[0]
+            yield Finding("note", "index", f"{len(failures)} pictures failed, such as {first.path}: {first.reason}")
+        yield from _unlearned(parts, store)
+        if deep:
+            yield from _vectors(store)
+
+
+def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:
+    if parts.classifier is None:
+        return
+    new = sorted(set(store.bucket_counts()) - set(parts.classifier.buckets))
+    if new:
+        names = ", ".join(new[:5]) + (" …" if len(new) > 5 else "")
+        yield Finding("note", "buckets", f"{len(new)} were never learned and join every route ({names}): run train")
+
+
+def _vectors(store: Store) -> Iterator[Finding]:
+    wrong = 0
+    for page in store.pages():
+        norms = np.linalg.norm(store.vectors([item.id for item in page]), axis=1)
+        wrong += int((np.abs(norms - 1) > 1e-3).sum())
+    if wrong:
+        yield Finding("problem", "vectors", f"{wrong} are not of unit length: run index --rebuild")
+    else:
+        yield Finding("ok", "vectors", "all of unit length")

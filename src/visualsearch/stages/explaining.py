@@ -1,0 +1,116 @@
+"""Check what a caller asks for, and say why a picture is not among the hits."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from visualsearch.datatypes import Item
+from visualsearch.errors import UsageError
+from visualsearch.images import Picturelike
+from visualsearch.stages.assembly import Parts
+from visualsearch.stages.searching import Request, Searcher, largest
+
+MOST_HITS = 10_000
+
+
+def checked_request(
+    parts: Parts, k: int, where: Mapping[str, str], buckets: Collection[str] | None, exhaustive: bool
+) -> Request:
+    """Return a request that the index can serve.
+
+    Raises:
+        UsageError: k is out of range, or a column does not exist.
+    """
+    if not 1 <= k <= MOST_HITS:
+        raise UsageError(f"k: expected 1 to {MOST_HITS}; received {k}.", slug="bad-k")
+    known = parts.model.card().get("index", {}).get("columns", [])
+    for column in where:
+        if column not in known:
+            message = (
+                f"where: expected a column of the gallery ({', '.join(known) or 'it has none'}); received {column!r}."
+            )
+            raise UsageError(message + _nearest(column, known), slug="unknown-column")
+    if buckets is not None and not buckets:
+        raise UsageError("buckets: expected at least one bucket; received none.", slug="no-bucket-named")
+    names = None if buckets is None else tuple(dict.fromkeys(buckets))
+    return Request(k, {column: str(value) for column, value in where.items()}, names, exhaustive)
+
+
+def check_buckets(searcher: Searcher, request: Request) -> None:
+    """Refuse a bucket that the index does not have.
+
+    Raises:
+        UsageError: names the nearest bucket that exists.
+    """
+    known = searcher.store.bucket_counts() if request.buckets else {}
+    for name in request.buckets or ():
+        if name not in known:
+            message = f"bucket: expected one of the index's {len(known)} buckets; received {name!r}."
+            raise UsageError(message + _nearest(name, known), slug="unknown-bucket")
+
+
+def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, request: Request) -> str:
+    """Say in one sentence where the picture ``path`` of the gallery stands in the search for ``image``."""
+    name = _relative(parts, path)
+    items = [item for page in searcher.store.pages() for item in page if item.path == name]
+    if not items:
+        return _why_not_indexed(parts, searcher, name)
+    prepared = largest(searcher.prepare(image))
+    if prepared.error is not None or prepared.crop is None:
+        return f"the query itself cannot be searched: {prepared.error}"
+    embedded = searcher.embedder.embed([prepared.crop])
+    total = searcher.store.count()
+    routed, _ = searcher.retrieve(embedded, request)
+    hits = {hit.id: hit for hit in routed[0].found.hits}
+    found = [hits[item.id] for item in items if item.id in hits]
+    if found:
+        return f"{name} is among the hits: rank {found[0].rank}, score {found[0].score:.3f}."
+    wrong = [f"{c}={v}" for c, v in request.where.items() if all(item.columns.get(c) != v for item in items)]
+    if wrong:
+        return f"{name} does not satisfy the filter {' and '.join(wrong)}."
+    probed = routed[0].plan.names
+    everything = searcher.store.search(embedded.vectors, total, [None], request.where)[0]
+    rank = next(hit.rank for hit in everything.hits if hit.path == name)
+    if probed is not None and not any(set(item.buckets) & probed or not item.buckets for item in items):
+        return _why_not_probed(name, items[0], embedded.probabilities, searcher, rank)
+    within = searcher.store.search(embedded.vectors, total, [probed], request.where)[0]
+    hit = next(hit for hit in within.hits if hit.path == name)
+    return f"{name} is at rank {hit.rank} (score {hit.score:.3f}), after the {request.k} hits that were asked for."
+
+
+def _why_not_probed(name: str, item: Item, probabilities: object, searcher: Searcher, rank: int) -> str:
+    import numpy as np
+
+    guessed = np.asarray(probabilities)[0]
+    known = {bucket: float(p) for bucket, p in zip(searcher.embedder.buckets, guessed, strict=True)}
+    bucket = item.buckets[0]
+    return (
+        f"{name} lies in bucket {bucket!r} (probability {known.get(bucket, 0.0):.3f}), which was not probed; "
+        f"an exhaustive search has it at rank {rank}."
+    )
+
+
+def _why_not_indexed(parts: Parts, searcher: Searcher, name: str) -> str:
+    failure = next((one for one in searcher.store.failures() if one.path == name), None)
+    if failure is not None:
+        return f"{name} could not be indexed: {failure.reason}"
+    if not (parts.settings.gallery.folder / name).is_file():
+        return f"{name} is not in the gallery {parts.settings.gallery.folder}."
+    return f"{name} is in the gallery but not in the index: it was added since the last `index`, or was forgotten."
+
+
+def _relative(parts: Parts, path: str) -> str:
+    """Return ``path`` relative to the gallery, whether it was given so or from where the caller stands."""
+    folder = parts.settings.gallery.folder.resolve()
+    given = Path(path)
+    if (folder / given).exists() and not given.is_absolute():
+        return given.as_posix()
+    resolved = given.resolve()
+    return resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else given.as_posix()
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,139 @@
+"""Gallery ⟷ index: find what changed, and write it to the live index or to its successor."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from visualsearch.changes import Changes, diff
+from visualsearch.datatypes import Crop, Item
+from visualsearch.errors import DataError, PictureError
+from visualsearch.extractors.contract import LearnedExtractor
+from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, require_column
+from visualsearch.images import read
+from visualsearch.progress import Progress
+from visualsearch.stages.assembly import Parts
+from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, describe
+from visualsearch.stores.contract import Store
+
+REDUCTION_SAMPLE = 4096
+"""Pictures on which a PCA is fitted at most."""
+
+
+def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> IndexSummary:
+    """Make the index match the gallery.
+
+    Raises:
+        DataError: the folder is missing or empty, or more than half of what is indexed is gone
+            and ``prune`` is False; nothing is deleted then.
+    """
+    listing = list_pictures(parts.settings.gallery)
+    column = bucket_column(parts, listing.columns)
+    fit_reduction(parts, listing, progress)
+    with filling(parts, rebuild) as store:
+        items = [item for page in store.pages() for item in page]
+        changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
+        _refuse_mass_removal(changes, items, listing, prune)
+        ids_of: defaultdict[str, list[str]] = defaultdict(list)
+        for item in items:
+            ids_of[item.path].append(item.id)
+        writer = Writer(store, parts.cropper, parts.extractor.embed, buckets_of(column), progress)
+        summary = writer.apply(changes, ids_of)
+        reassign(store, buckets_of(column))
+        counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
+    parts.model.update(
+        name=parts.settings.name,
+        settings=parts.settings.public_dict(),
+        embedding={"fingerprint": parts.embedding_fingerprint, "dim": parts.extractor.dim},
+        index={**counts, "bucket_column": column},
+    )
+    return summary
+
+
+@contextmanager
+def filling(parts: Parts, rebuild: bool) -> Iterator[Store]:
+    """Yield the live index, or its successor, which is published if the block succeeds.
+
+    A successor is built where there is no index yet, where the embeddings changed, or on
+    ``rebuild``; one that was interrupted is taken up again.
+    """
+    live = parts.shelf.live()
+    if live is not None and live.fingerprint == parts.embedding_fingerprint and not rebuild:
+        with closing(live):
+            yield live
+        return
+    if live is not None:
+        live.close()
+    with closing(parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim)) as successor:
+        if rebuild:
+            successor.clear_failures([failure.path for failure in successor.failures()])
+        yield successor
+        parts.shelf.publish(successor)
+
+
+def bucket_column(parts: Parts, columns: Collection[str]) -> str | None:
+    """Return the column whose values are the buckets; None where there are no buckets.
+
+    Raises:
+        DataError: the YAML names a column that the gallery does not have.
+    """
+    wanted = parts.settings.buckets
+    if wanted.none:
+        return None
+    if wanted.column is None:
+        return "label" if "label" in columns else None
+    require_column(columns, wanted.column, "buckets.column")
+    return wanted.column
+
+
+def buckets_of(column: str | None) -> BucketsOf:
+    """Return the function that gives an item's buckets from its columns."""
+    return lambda columns: (columns[column],) if column is not None and column in columns else ()
+
+
+def reassign(store: Store, assign: BucketsOf) -> int:
+    """Move items whose buckets changed, with the vectors they have; return how many."""
+    moved = 0
+    for page in [page for page in store.pages()]:
+        stale = [item for item in page if item.buckets != assign(item.columns)]
+        if stale:
+            fresh = [replace(item, buckets=assign(item.columns)) for item in stale]
+            store.upsert(fresh, store.vectors([item.id for item in stale]))
+            moved += len(stale)
+    return moved
+
+
+def fit_reduction(parts: Parts, listing: Listing, progress: Progress) -> None:
+    """Fit the PCA of ``extractor.dim`` on a sample of the gallery, where it is wanted and missing."""
+    extractor = parts.extractor
+    if not isinstance(extractor, LearnedExtractor) or not extractor.unfitted:
+        return
+    rng = np.random.default_rng(parts.settings.runtime.seed)
+    count = min(REDUCTION_SAMPLE, len(listing.pictures))
+    chosen = sorted(rng.choice(len(listing.pictures), count, replace=False).tolist())
+    crops: list[Crop] = []
+    for done, i in enumerate(chosen, 1):
+        crops.extend(describe(listing.pictures[i], parts.cropper).crops)
+        progress("reading pictures for the PCA", done, count)
+    extractor.fit(extractor.raw(crops), parts.settings.runtime.seed)
+
+
+def _hash(picture: Picture) -> str | None:
+    try:
+        return content_hash(read(picture.file))
+    except PictureError:
+        return None
+
+
+def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, prune: bool) -> None:
+    stored = len({item.path for item in items})
+    if len(changes.removed) * 2 > stored and not prune:
+        message = (
+            f"{listing.folder}: {len(changes.removed)} of {stored} indexed pictures are gone. Nothing was changed; "
+            "check the folder, or run `index --prune` to remove them from the index."
+        )
+        raise DataError(message, slug="too-many-gone")

@@ -1,0 +1,219 @@
+"""Queries → figures: search each query routed and exhaustively, and judge the hits by a column."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visualsearch.datatypes import Answer, Found, Hit, Item, Query
+from visualsearch.embedder import Embedded
+from visualsearch.errors import DataError
+from visualsearch.evaluation.runs import KS, RunRow, summarise
+from visualsearch.gallery import Picture, file_of, list_pictures
+from visualsearch.progress import Progress
+from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stages.assembly import Parts
+from visualsearch.stages.lookalikes import near_duplicates
+from visualsearch.stages.memo import STAGES, QueryMemo, stacked
+from visualsearch.stages.retrieval import Retrieved
+from visualsearch.stages.searching import Request, Searcher, largest, with_total
+from visualsearch.stages.teaching import group_column
+
+DEPTH = max(KS)
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured: the figures, a row for each query, and the routed answers themselves."""
+
+    summary: Mapping[str, Any]
+    rows: tuple[RunRow, ...]
+    answers: tuple[Answer, ...]
+    relevant: str | None
+    """The column by which a hit is right; None where nothing says so, and only cost and ``kept`` are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder of queries, for ``list_pictures``."""
+
+    folder: Path
+    path: str | None
+    table: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One query picture, and the gallery's own pictures that may not answer it."""
+
+    picture: Picture
+    stranger: bool = False
+    left_out: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Knows which items are right for a query."""
+
+    items: Mapping[str, Item]
+    relevant: str | None
+    group: str
+    bucket_column: str | None
+    by_value: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        for item in self.items.values():
+            if self.relevant is not None and self.relevant in item.columns:
+                self.by_value[item.columns[self.relevant]].add(item.id)
+
+    def right_items(self, question: _Question) -> set[str]:
+        if self.relevant is None or question.stranger or self.relevant not in question.picture.columns:
+            return set()
+        return self.by_value[question.picture.columns[self.relevant]] - question.left_out
+
+
+def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation:
+    """Search the YAML's queries (or the gallery, one picture left out at a time) and measure.
+
+    A picture that is left out takes its near-duplicates with it. Strangers are searched too;
+    they count for nothing but the stranger figures.
+
+    Raises:
+        DataError: there are no queries, or the column ``queries.relevant`` does not exist.
+    """
+    items = {item.id: item for page in searcher.store.pages() for item in page}
+    questions = list(_questions(parts, items))
+    columns = {column for question in questions for column in question.picture.columns}
+    judge = _Judge(items, _relevant(parts, columns, items), group_column(parts), parts.bucket_column)
+    memo = QueryMemo.open(parts.model.path / "queries.npz", searcher.model)
+    rows: list[RunRow] = []
+    answers: list[Answer] = []
+    for done, batch in enumerate(batches(questions, BATCH)):
+        _remember(searcher, batch, memo)
+        known = [question for question in batch if question.picture.stamp in memo.entries]
+        for row, answer in _searched(searcher, known, memo, judge):
+            rows.append(row)
+            answers.append(answer)
+        progress("searching queries", min((done + 1) * BATCH, len(questions)), len(questions))
+    memo.save()
+    if not rows:
+        raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
+    summary = summarise(rows, KS, parts.settings.runtime.seed)
+    return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant)
+
+
+def _questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Question]:
+    queries = parts.settings.queries
+    if queries.folder is None:
+        yield from _left_out_questions(parts, items)
+    else:
+        listing = list_pictures(_Folder(queries.folder, queries.path))
+        yield from (_Question(picture) for picture in listing.pictures)
+    if queries.strangers is not None:
+        listing = list_pictures(_Folder(queries.strangers, queries.path))
+        yield from (_Question(picture, stranger=True) for picture in listing.pictures)
+
+
+def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Question]:
+    """Yield each indexed picture, with itself and what looks like it left out."""
+    by_path: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items.values():
+        by_path[item.path].append(item)
+    alike = near_duplicates({path: group[0].source.look for path, group in by_path.items()})
+    for path, group in by_path.items():
+        file = file_of(parts.settings.gallery.folder, path)
+        out = frozenset(item.id for other in (path, *alike[path]) for item in by_path[other])
+        yield _Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
+
+
+def _remember(searcher: Searcher, batch: Sequence[_Question], memo: QueryMemo) -> None:
+    """Embed those pictures of the batch that the memo does not know; unreadable ones stay unknown."""
+    new = [question.picture for question in batch if question.picture.stamp not in memo.entries]
+    prepared = ahead(lambda picture: largest(searcher.prepare(picture.file)), new)
+    ready = [(picture, one) for picture, one in zip(new, prepared, strict=True) if one.crop is not None]
+    if not ready:
+        return
+    start = time.perf_counter()
+    embedded = searcher.embedder.embed([one.crop for _, one in ready if one.crop is not None])
+    embed_ms = (time.perf_counter() - start) * 1000 / len(ready)
+    probabilities = embedded.probabilities
+    for row, (picture, one) in enumerate(ready):
+        guessed = np.empty(0, np.float32) if probabilities is None else probabilities[row]
+        timings = [{**one.timings_ms, "embed": embed_ms}[stage] for stage in STAGES]
+        memo.add(picture.stamp, embedded.vectors[row], guessed, timings)
+
+
+def _searched(
+    searcher: Searcher, questions: Sequence[_Question], memo: QueryMemo, judge: _Judge
+) -> Iterator[tuple[RunRow, Answer]]:
+    if not questions:
+        return
+    known = [memo.entries[question.picture.stamp] for question in questions]
+    guesses = stacked([one.probabilities for one in known])
+    embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
+    depth = DEPTH + max(len(question.left_out) for question in questions)
+    start = time.perf_counter()
+    routed, total = searcher.retrieve(embedded, Request(depth))
+    search_ms = (time.perf_counter() - start) * 1000 / len(questions)
+    everything, _ = searcher.retrieve(embedded, Request(depth, exhaustive=True))
+    for question, one, near, far in zip(questions, known, routed, everything, strict=True):
+        near.found, far.found = (_without(found, question.left_out) for found in (near.found, far.found))
+        timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
+        query = Query(str(question.picture.file))
+        answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
+        guess = searcher.embedder.buckets[int(one.probabilities.argmax())] if len(one.probabilities) else None
+        yield _row(question, near, far, total, guess, judge), answer
+
+
+def _without(found: Found, left_out: frozenset[str]) -> Found:
+    """Return the first hits that are not left out, ranked anew."""
+    kept = [hit for hit in found.hits if hit.id not in left_out][:DEPTH]
+    return Found(tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1)), found.compared)
+
+
+def _row(question: _Question, near: Retrieved, far: Retrieved, total: int, guess: str | None, judge: _Judge) -> RunRow:
+    right, columns = judge.right_items(question), question.picture.columns
+
+    def judged(hits: Sequence[Hit]) -> tuple[bool, ...]:
+        return tuple(hit.id in right for hit in hits)
+
+    return RunRow(
+        query=question.picture.path,
+        group=columns.get(judge.group, question.picture.path),
+        right_items=len(right),
+        routed=tuple(hit.id for hit in near.found.hits),
+        routed_right=judged(near.found.hits),
+        exhaustive=tuple(hit.id for hit in far.found.hits),
+        exhaustive_right=judged(far.found.hits),
+        routed_compared=near.found.compared / max(total, 1),
+        exhaustive_compared=far.found.compared / max(total, 1),
+        right_bucket=columns.get(judge.bucket_column) if judge.bucket_column else None,
+        predicted_bucket=guess,
+        route_size=len(near.plan.buckets or ()),
+        widened=len(near.steps) > 1,
+        best_score=far.found.hits[0].score if far.found.hits else None,
+        stranger=question.stranger,
+    )
+
+
+def _relevant(parts: Parts, columns: Collection[str], items: Mapping[str, Item]) -> str | None:
+    """Return the column by which a hit is right: the YAML's, else ``instance``, else ``label``, else None."""
+    gallery = {column for item in items.values() for column in item.columns}
+    wanted = parts.settings.queries.relevant
+    for column in (wanted,) if wanted else ("instance", "label"):
+        if column in columns and column in gallery:
+            return column
+    if wanted is None:
+        return None
+    message = (
+        f"queries.relevant: expected a column that both gallery and queries have; received {wanted!r}. "
+        f"The gallery has {', '.join(sorted(gallery)) or 'none'}, the queries {', '.join(sorted(columns)) or 'none'}."
+    )
+    raise DataError(message, slug="unknown-column")

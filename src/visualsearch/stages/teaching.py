@@ -1,0 +1,85 @@
+"""Index → classifier: gather the labelled crops, train, and note it in the model's card."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from visualsearch.classifiers.training import Example, Training
+from visualsearch.classifiers.training import train as fit
+from visualsearch.crops.contract import Cropper
+from visualsearch.datatypes import Crop, Item
+from visualsearch.errors import DataError, PictureError
+from visualsearch.gallery import file_of
+from visualsearch.images import decode, read
+from visualsearch.progress import Progress
+from visualsearch.stages.assembly import Parts
+from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
+
+
+def train(parts: Parts, progress: Progress) -> Training:
+    """Train the classifier on what is indexed; the index keeps its vectors.
+
+    Raises:
+        DataError: nothing is indexed, there are no buckets, or only one.
+    """
+    live = parts.shelf.live()
+    if live is None:
+        raise DataError("train: nothing is indexed yet. Run `visualsearch index` first.", slug="index-missing")
+    with closing(live) as store:
+        column = bucket_column(parts, frozenset(parts.model.card().get("index", {}).get("columns", ())))
+        if column is None:
+            message = (
+                "train: the gallery has no buckets (no column `label`, or buckets: {none: true}); searches stay "
+                "exhaustive. Name a column in buckets.column."
+            )
+            raise DataError(message, slug="no-buckets")
+        reassign(store, buckets_of(column))
+        items = [item for page in store.pages() for item in page if item.buckets]
+    crops = _CropReader(parts, {item.id: item for item in items})
+    examples = [Example(item.id, item.buckets[0], _group(parts, item)) for item in items]
+    training = fit(
+        parts.settings.classifier,
+        parts.extractor,
+        parts.runtime,
+        examples,
+        crops.crop_of,
+        parts.model.path,
+        parts.settings.runtime.seed,
+        progress,
+    )
+    index = {**parts.model.card().get("index", {}), "bucket_column": column}
+    parts.model.update(index=index)
+    parts.model.update(training={**training.as_dict(), "made_for": parts.classifier_purpose})
+    return training
+
+
+def _group(parts: Parts, item: Item) -> str:
+    """Return what must not be torn apart with this item: its group, or else its picture."""
+    return item.columns.get(group_column(parts), item.path)
+
+
+def group_column(parts: Parts) -> str:
+    """Return the column that names the groups: the YAML's, or ``instance`` where it says nothing."""
+    return parts.settings.gallery.group or "instance"
+
+
+@dataclass(frozen=True, slots=True)
+class _CropReader:
+    """Reads an example's picture again; it was readable when it was indexed."""
+
+    parts: Parts
+    items: dict[str, Item]
+
+    @property
+    def cropper(self) -> Cropper:
+        return self.parts.cropper
+
+    def crop_of(self, example: Example) -> Crop:
+        item = self.items[example.id]
+        try:
+            pixels = decode(read(file_of(self.parts.settings.gallery.folder, item.path)))
+        except PictureError as error:
+            message = f"{item.path}: expected the picture that was indexed; {error}. Run `visualsearch index` again."
+            raise DataError(message, slug="gallery-changed") from error
+        return self.cropper.crops([pixels])[0][int(item.id.rpartition("-")[2])]

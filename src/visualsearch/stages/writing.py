@@ -1,0 +1,170 @@
+"""Changes → store: write what changed, in batches that can be interrupted anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from visualsearch.changes import Changes
+from visualsearch.crops.contract import Cropper
+from visualsearch.datatypes import Crop, Failure, Item, Matrix, Source
+from visualsearch.errors import PictureError
+from visualsearch.gallery import Picture, content_hash
+from visualsearch.images import decode, look, read
+from visualsearch.progress import Progress
+from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stores.contract import Store
+
+BATCH = 64
+
+BucketsOf = Callable[[Mapping[str, str]], tuple[str, ...]]
+"""Columns of an item → the buckets it lives in."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """What ``index`` did, in pictures; ``failed`` lists every picture that is not searchable."""
+
+    added: int
+    changed: int
+    renamed: int
+    removed: int
+    unchanged: int
+    failed: tuple[Failure, ...]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``index --json`` prints."""
+        failed = [{"path": one.path, "reason": one.reason} for one in self.failed]
+        return {**asdict(self), "failed": failed, "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One picture, read: its crops, or the reason why there is none."""
+
+    picture: Picture
+    source: Source
+    crops: tuple[Crop, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Applies changes to a store. New things are written before old ones go, so nothing is ever missing."""
+
+    store: Store
+    cropper: Cropper
+    embed: Callable[[Sequence[Crop]], Matrix]
+    buckets_of: BucketsOf
+    progress: Progress
+
+    def apply(self, changes: Changes, ids_of: Mapping[str, Sequence[str]]) -> IndexSummary:
+        """Bring the store to the gallery's state; ``ids_of`` names the items of each stored path."""
+        start = time.perf_counter()
+        self._move(changes, ids_of)
+        searchable = self._describe(changes, ids_of)
+        gone = [item_id for path in changes.removed for item_id in ids_of.get(path, ())]
+        self.store.delete(gone)
+        self.store.clear_failures(changes.recovered)
+        return IndexSummary(
+            added=sum(one.path in searchable for one in changes.added) + len(changes.copied),
+            changed=sum(one.path in searchable for one in changes.changed) + len(changes.relabelled),
+            renamed=len(changes.renamed),
+            removed=len(changes.removed),
+            unchanged=changes.unchanged,
+            failed=tuple(self.store.failures()),
+            seconds=time.perf_counter() - start,
+        )
+
+    def _move(self, changes: Changes, ids_of: Mapping[str, Sequence[str]]) -> None:
+        """Write again, with the vectors they have, the items whose path, columns or stamp changed."""
+        moves = [(old, new) for old, new in changes.renamed]
+        moves += [(source, new) for source, new in changes.copied]
+        moves += [(one.path, one) for one in (*changes.relabelled, *changes.touched)]
+        for batch in batches(moves, BATCH * 8):
+            olds = [(item_id, new) for old, new in batch for item_id in ids_of[old]]
+            items = {item.id: item for item in self.store.get([item_id for item_id, _ in olds])}
+            vectors = self.store.vectors([item_id for item_id, _ in olds])
+            self.store.upsert([self._moved(items[item_id], new) for item_id, new in olds], vectors)
+        self.store.delete([item_id for old, _ in changes.renamed for item_id in ids_of[old]])
+
+    def _moved(self, item: Item, new: Picture) -> Item:
+        number = item.id.rpartition("-")[2]
+        return replace(
+            item,
+            id=item_id(new.path, int(number)),
+            path=new.path,
+            columns=new.columns,
+            buckets=self.buckets_of(new.columns),
+            source=replace(item.source, stamp=new.stamp),
+        )
+
+    def _describe(self, changes: Changes, ids_of: Mapping[str, Sequence[str]]) -> set[str]:
+        """Read, crop, embed and write the pictures that are new or changed; return the paths that went well."""
+        pictures: list[Picture] = [*changes.added, *changes.changed]
+        done, searchable = 0, set[str]()
+        if pictures:
+            self.progress("embedding pictures", 0, len(pictures))
+        for batch in batches(ahead(self._read, pictures, 2 * BATCH), BATCH):
+            self._write(batch)
+            stale = {i for one in batch for i in ids_of.get(one.picture.path, ())}
+            self.store.delete(stale - {i for one in batch for i in _ids(one)})
+            done += len(batch)
+            searchable.update(one.picture.path for one in batch if one.reason is None)
+            self.progress("embedding pictures", done, len(pictures))
+        return searchable
+
+    def _read(self, picture: Picture) -> Described:
+        return describe(picture, self.cropper)
+
+    def _write(self, batch: Iterable[Described]) -> None:
+        good = [one for one in batch if one.reason is None]
+        items = [self._item(one, number) for one in good for number in range(len(one.crops))]
+        if items:
+            self.store.upsert(items, self.embed([crop for one in good for crop in one.crops]))
+        self.store.clear_failures([one.picture.path for one in good])
+        self.store.record_failures(
+            [Failure(one.picture.path, one.reason, one.source) for one in batch if one.reason is not None]
+        )
+
+    def _item(self, one: Described, number: int) -> Item:
+        columns = one.picture.columns
+        return Item(
+            item_id(one.picture.path, number),
+            one.picture.path,
+            columns,
+            self.buckets_of(columns),
+            one.source,
+            one.crops[number].box,
+        )
+
+
+def item_id(path: str, number: int) -> str:
+    """Return the stable id of a picture's crop.
+
+    >>> item_id("mug/mug01-0.jpg", 0)
+    '2bf2a3e0b5f0a5a0e2ad-0'
+    """
+    return f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}-{number}"
+
+
+def describe(picture: Picture, cropper: Cropper) -> Described:
+    """Read, hash, decode and crop one picture; what is wrong with it becomes the reason."""
+    source = Source("", picture.stamp)
+    try:
+        data = read(picture.file)
+        source = Source(content_hash(data), picture.stamp)
+        pixels = decode(data)
+    except PictureError as error:
+        return Described(picture, source, (), str(error))
+    source = replace(source, look=look(pixels))
+    crops = tuple(cropper.crops([pixels])[0])
+    return Described(picture, source, crops, None if crops else "nothing to describe was found in the picture.")
+
+
+def _ids(one: Described) -> list[str]:
+    return [item_id(one.picture.path, number) for number in range(len(one.crops))]

@@ -1,0 +1,8 @@
+"""Where items and their vectors live: the back-ends, one row each."""
+
+from visualsearch.plugins import Plugin
+
+STORES = {
+    "embedded": Plugin("visualsearch.stores.embedded:EmbeddedShelf"),
+    "bruteforce": Plugin("visualsearch.stores.bruteforce:BruteForceShelf"),
+}

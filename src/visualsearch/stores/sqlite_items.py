@@ -1,0 +1,257 @@
+"""Items as rows of SQLite: the schema, and how items get in, out and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from visualsearch.datatypes import Failure, Item, Matrix, Source
+from visualsearch.errors import EngineError
+from visualsearch.stores.sqlite import Database, as_text, from_text
+
+VERSION = 1
+"""Of the schema; a file of a newer one is refused."""
+
+Key = tuple[str, str, str]
+"""A list of items: ("bucket", "", name), ("column", column, value), or ``LOOSE``."""
+
+LOOSE: Key = ("loose", "", "")
+"""The list of the items that are in no bucket."""
+
+SCHEMA = """
+CREATE TABLE meta (              -- one row
+    fingerprint TEXT NOT NULL,
+    dim INTEGER NOT NULL,
+    items INTEGER NOT NULL,      -- how many there are
+    next INTEGER NOT NULL,       -- number of the next new item, never used twice
+    writes INTEGER NOT NULL,     -- grows with every change of the items
+    retired INTEGER NOT NULL     -- 1: another index has taken this one's place
+);
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL,
+    columns TEXT NOT NULL,       -- JSON object
+    buckets TEXT NOT NULL,       -- JSON array
+    box TEXT,                    -- JSON array
+    content TEXT NOT NULL,
+    stamp TEXT NOT NULL,
+    look TEXT NOT NULL
+);
+CREATE TABLE vectors (           -- apart from the items, so that each is read without the other
+    number INTEGER PRIMARY KEY,
+    shared INTEGER NOT NULL,     -- 1: lives in several buckets
+    vector BLOB NOT NULL         -- float32, little-endian
+);
+CREATE TABLE lists (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    generation INTEGER NOT NULL, -- meta.writes when an item in here last changed
+    UNIQUE (kind, name, value)
+);
+CREATE TABLE postings (
+    list INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    PRIMARY KEY (list, item)
+) WITHOUT ROWID;
+CREATE TABLE failures (path TEXT PRIMARY KEY, reason TEXT, content TEXT, stamp TEXT, look TEXT) WITHOUT ROWID;
+CREATE TABLE tombstones (content TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+COLUMNS = "number, id, path, columns, buckets, box, content, stamp, look"
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a file says of itself."""
+
+    fingerprint: str
+    dim: int
+    items: int
+    next: int
+    writes: int
+    retired: int
+
+
+def create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
+    """Make the tables of an empty index."""
+    for statement in SCHEMA.split(";")[:-1]:
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES (?, ?, 0, 1, 0, 0)", (fingerprint, dim))
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def open_index(database: Database) -> Meta:
+    """Return what the file says of itself.
+
+    Raises:
+        EngineError: it is of a newer version (``store-newer``), or no index (``store-corrupt``).
+    """
+    with database.reading() as db:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version == VERSION:
+            return read_meta(db)
+    if version > VERSION:
+        message = (
+            f"{database.path}: expected an index of version {VERSION}, received version {version}: "
+            "a newer visualsearch wrote it; update this one."
+        )
+        raise EngineError(message, slug="store-newer")
+    message = f"{database.path}: this is no index of visualsearch: delete its folder and index again."
+    raise EngineError(message, slug="store-corrupt")
+
+
+def read_meta(db: sqlite3.Connection) -> Meta:
+    """Return what the file says of itself."""
+    row = db.execute("SELECT fingerprint, dim, items, next, writes, retired FROM meta").fetchone()
+    return Meta(from_text(row[0]), *row[1:])
+
+
+def write(db: sqlite3.Connection, items: Mapping[str, Item], vectors: Matrix) -> None:
+    """Write items, keyed by id, with the rows of ``vectors`` in the same order."""
+    meta = read_meta(db)
+    old = {item.id: (number, item) for number, item in _stored(db, items)}
+    fresh = iter(range(meta.next, meta.next + len(items)))
+    numbers = [old[item][0] if item in old else next(fresh) for item in items]
+    keys = [_keys(item) for item in items.values()]
+    gone = [(number, key) for number, item in old.values() for key in _keys(item)]
+    lists = _change_lists(db, meta.writes + 1, gone, ((key, 1) for some in keys for key in some))
+    db.executemany(
+        "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_row(number, item) for number, item in zip(numbers, items.values(), strict=True)),
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+        (
+            (number, len(set(item.buckets)) > 1, vector)
+            for number, item, vector in zip(numbers, items.values(), _blobs(vectors), strict=True)
+        ),
+    )
+    db.executemany(
+        "INSERT INTO postings VALUES (?, ?)",
+        ((lists[key], number) for number, some in zip(numbers, keys, strict=True) for key in some),
+    )
+    _drop_empty(db, {lists[key] for _, key in gone})
+    added = len(items) - len(old)
+    db.execute("UPDATE meta SET items = items + ?, next = next + ?, writes = writes + 1", (added, added))
+
+
+def remove(db: sqlite3.Connection, ids: Collection[str]) -> None:
+    """Remove the items with these ids that exist, and every trace of their columns and buckets."""
+    old = list(_stored(db, ids))
+    if not old:
+        return
+    gone = [(number, key) for number, item in old for key in _keys(item)]
+    lists = _change_lists(db, read_meta(db).writes + 1, gone, ())
+    for table in ("items", "vectors"):
+        db.executemany(f"DELETE FROM {table} WHERE number = ?", ((number,) for number, _ in old))
+    _drop_empty(db, set(lists.values()))
+    db.execute("UPDATE meta SET items = items - ?, writes = writes + 1", (len(old),))
+
+
+def _stored(db: sqlite3.Connection, ids: Collection[str]) -> Iterator[tuple[int, Item]]:
+    for row in select(db, "id", list({as_text(item): None for item in ids})):
+        yield row[0], item_of(row)
+
+
+def _keys(item: Item) -> set[Key]:
+    buckets: set[Key] = {("bucket", "", name) for name in item.buckets} or {LOOSE}
+    return buckets | {("column", name, value) for name, value in item.columns.items()}
+
+
+def _change_lists(
+    db: sqlite3.Connection, generation: int, gone: Sequence[tuple[int, Key]], come: Iterable[tuple[Key, int]]
+) -> dict[Key, int]:
+    """Take the postings ``gone`` out, bring size and generation of all touched lists up to date."""
+    change: dict[Key, int] = {}
+    for _, key in gone:
+        change[key] = change.get(key, 0) - 1
+    for key, one in come:
+        change[key] = change.get(key, 0) + one
+    statement = (
+        "INSERT INTO lists (kind, name, value, size, generation) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
+        "DO UPDATE SET size = size + excluded.size, generation = excluded.generation RETURNING number"
+    )
+    lists: dict[Key, int] = {}
+    for key, size in change.items():
+        kind, name, value = key
+        row = (kind, as_text(name), as_text(value), size, generation)
+        lists[key] = db.execute(statement, row).fetchall()[0][0]
+    db.executemany("DELETE FROM postings WHERE list = ? AND item = ?", ((lists[key], number) for number, key in gone))
+    return lists
+
+
+def _drop_empty(db: sqlite3.Connection, numbers: Collection[int]) -> None:
+    db.executemany("DELETE FROM lists WHERE number = ? AND size = 0", ((number,) for number in numbers))
+
+
+def _blobs(vectors: Matrix) -> Iterator[bytes]:
+    return (vector.tobytes() for vector in vectors.astype("<f4", copy=False))
+
+
+def _row(number: int, item: Item) -> tuple[Any, ...]:
+    source = item.source
+    texts = (as_text(text) for text in (source.content, source.stamp, source.look))
+    columns, buckets = json.dumps(dict(item.columns)), json.dumps(item.buckets)
+    box = json.dumps([int(edge) for edge in item.box]) if item.box else None
+    return (number, as_text(item.id), as_text(item.path), columns, buckets, box, *texts)
+
+
+def select(db: sqlite3.Connection, by: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows (``COLUMNS``) of the items whose number or id, ``by``, is among ``values``."""
+    for start in range(0, len(values), 500):
+        some = values[start : start + 500]
+        marks = ",".join("?" * len(some))
+        yield from db.execute(f"SELECT {COLUMNS} FROM items WHERE {by} IN ({marks})", some)
+
+
+def item_of(row: tuple[Any, ...]) -> Item:
+    """Return the item of a row of ``COLUMNS``."""
+    _, name, path, columns, buckets, box, *source = row
+    return Item(
+        id=from_text(name),
+        path=from_text(path),
+        columns=json.loads(columns),
+        buckets=tuple(json.loads(buckets)),
+        source=Source(*map(from_text, source)),
+        box=tuple(json.loads(box)) if box else None,
+    )
+
+
+def bury(db: sqlite3.Connection, contents: Collection[str]) -> None:
+    """Remember content hashes; those that are there already are no error."""
+    rows = ((as_text(content),) for content in contents)
+    db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?)", rows)
+
+
+def buried(db: sqlite3.Connection) -> frozenset[str]:
+    """Return the content hashes that were buried."""
+    return frozenset(from_text(row[0]) for row in db.execute("SELECT content FROM tombstones"))
+
+
+def forget(db: sqlite3.Connection, contents: Collection[str]) -> None:
+    """Bury contents, and remove the items of those that were not buried before."""
+    new = set(contents) - buried(db)
+    bury(db, new)
+    statement = "SELECT id FROM items WHERE content = ?"
+    doomed = [row[0] for content in new for row in db.execute(statement, (as_text(content),))]
+    remove(db, [from_text(item) for item in doomed])
+
+
+def record_failures(db: sqlite3.Connection, failures: Sequence[Failure]) -> None:
+    """Remember failures, one for each path."""
+    rows = ((f.path, f.reason, f.source.content, f.source.stamp, f.source.look) for f in failures)
+    statement = "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)"
+    db.executemany(statement, (tuple(map(as_text, row)) for row in rows))
+
+
+def failures(db: sqlite3.Connection) -> list[Failure]:
+    """Return the remembered failures, ordered by path."""
+    rows = [list(map(from_text, row)) for row in db.execute("SELECT path, reason, content, stamp, look FROM failures")]
+    return [Failure(path, reason, Source(*source)) for path, reason, *source in sorted(rows)]

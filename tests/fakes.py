@@ -1,0 +1,68 @@
+"""Small real plug-ins for tests: no weights, no network, deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from visualsearch import plugins
+from visualsearch.datatypes import Crop, Matrix
+from visualsearch.model import fingerprint
+
+
+class Grid:
+    """An extractor: the colours of a picture shrunk to ``cells`` × ``cells``, less their mean."""
+
+    class Options(plugins.Options):
+        """How fine the grid is, and after how many crops the power fails."""
+
+        cells: int = 4
+
+    embedded = 0
+    """Crops embedded by all instances, so that tests can count."""
+
+    fails_after: int | None = None
+    """Raise KeyboardInterrupt once this many more crops were embedded."""
+
+    def __init__(self, options: Options, runtime: object, folder: Path) -> None:
+        """Take options; the rest is not needed."""
+        self.name = options.name
+        self.cells = options.cells
+        self.dim = 3 * options.cells**2
+        self.fingerprint = fingerprint("grid", options.cells)
+
+    def embed(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, dim) unit rows."""
+        if Grid.fails_after is not None:
+            Grid.fails_after -= len(crops)
+            if Grid.fails_after < 0:
+                raise KeyboardInterrupt
+        Grid.embedded += len(crops)
+        return np.stack([self._one(crop) for crop in crops]) if crops else np.empty((0, self.dim), np.float32)
+
+    def _one(self, crop: Crop) -> Matrix:
+        small = Image.fromarray(crop.pixels).resize((self.cells, self.cells), Image.Resampling.BOX)
+        row = np.asarray(small, np.float32).ravel() - 127.5
+        unit: Matrix = (row / max(float(np.linalg.norm(row)), 1e-6)).astype(np.float32)
+        return unit
+
+
+def paint(path: Path, seed: int, hue: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
+    """Write a PNG of random blocks; pictures of one ``hue`` (0, 1 or 2) share a strong colour channel."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 90, (4, 4, 3), dtype=np.uint8)
+    blocks[..., hue] += 160
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST).save(path)
+    return path
+
+
+def paint_gallery(folder: Path, labels: Sequence[str] = ("blue", "green", "red"), each: int = 6) -> Path:
+    """Write ``each`` pictures for each label, distinct, in sub-folders; at most three labels."""
+    for number, label in enumerate(labels):
+        for i in range(each):
+            paint(folder / label / f"{label}{i:02d}.png", seed=100 * number + i, hue=2 - number % 3)
+    return folder

@@ -1,0 +1,231 @@
+"""Commands as a user types them: what they print, and with which code they end."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import paint, paint_gallery
+from PIL import Image
+
+from visualsearch.cli import main
+
+YAML = """
+out: model
+gallery: {folder: gallery}
+extractor: {name: "fakes:Grid"}
+classifier: {name: extractor}
+routing: {keep: 0.5, widen: []}
+search: {k: 3}
+"""
+
+
+@pytest.fixture
+def yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    paint_gallery(tmp_path / "gallery")
+    (tmp_path / "application.yaml").write_text(YAML)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "application.yaml"
+
+
+def printed(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> Any:
+    """Run a command with --json; return what it printed."""
+    capsys.readouterr()
+    assert main([*argv, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
+    """Run a command that fails; return its code and the one sentence on stderr."""
+    capsys.readouterr()
+    code = main([*argv])
+    out = capsys.readouterr()
+    assert "Traceback" not in out.err + out.out
+    return code, " ".join(out.err.split())
+
+
+def test_json_of_index_train_search_and_evaluate(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (yml.parent / "gallery/red/bad.jpg").write_text("Hello")
+    index = printed(capsys, "index")
+    assert list(index) == ["added", "changed", "renamed", "removed", "unchanged", "failed", "seconds"]
+    assert (index["added"], index["unchanged"], [one["path"] for one in index["failed"]]) == (18, 0, ["red/bad.jpg"])
+    assert printed(capsys, "train")["buckets"] == ["blue", "green", "red"]
+    (answer,) = printed(capsys, "search", "gallery/red/red00.png", "-k", "2")
+    assert list(answer) == ["query", "hits", "route", "verdict", "model", "error", "timings_ms"]
+    assert [hit["path"] for hit in answer["hits"]][0] == "red/red00.png"
+    assert list(answer["hits"][0]) == [
+        "id", "path", "columns", "buckets", "score", "rank", "box", "rerank_score", "match",
+    ]  # fmt: skip
+    assert set(answer["timings_ms"]) == {"decode", "crop", "embed", "search", "total"}
+    assert answer["verdict"] is answer["route"]["promise"] is answer["hits"][0]["match"] is None
+    evaluation = printed(capsys, "evaluate")
+    assert {"queries", "classifier", "routed", "exhaustive", "kept", "strangers"} <= set(evaluation)
+    assert evaluation["queries"] == 18
+    assert set(evaluation["routed"]) == {"hit_rate_at", "recall_at", "map_at", "compared"}
+    assert set(evaluation["routed"]["hit_rate_at"]) == {"1", "5", "20"}
+    # with one picture left out, five of its colour remain; the pictures of one hue are each other's nearest
+    assert evaluation["exhaustive"]["hit_rate_at"]["1"] == 1.0
+    assert evaluation["exhaustive"]["compared"] == 1.0
+    assert evaluation["routed"]["compared"] == pytest.approx(6 / 18)
+
+
+def test_the_one_click_run_leaves_results_and_a_second_one_embeds_nothing(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fakes import Grid
+
+    assert main([]) == 0
+    first = capsys.readouterr().out
+    assert "red/" in first
+    assert "hit rate at 1" in first
+    report = yml.parent / "model/report"
+    assert {file.name for file in report.iterdir()} >= {"montage.png", "report.html", "run.jsonl"}
+    embedded = Grid.embedded
+    assert main([]) == 0
+    assert Grid.embedded == embedded
+    assert capsys.readouterr().out.splitlines()[-12:] == first.splitlines()[-12:]
+
+
+def test_a_flat_folder_is_searched_exhaustively(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat = yml.parent / "flat"
+    for number in range(5):
+        paint(flat / f"{number}.png", seed=number)
+    yml.write_text(YAML.replace("folder: gallery", "folder: flat"))
+    assert main([]) == 0
+    assert "no buckets" in capsys.readouterr().out.replace("\n", " ")
+    (answer,) = printed(capsys, "search", "flat/3.png")
+    assert (answer["hits"][0]["path"], answer["route"]["compared"]) == ("3.png", 1.0)
+
+
+def test_a_single_class_is_searched_exhaustively_and_cannot_be_trained(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("blue", "green"):
+        for file in (yml.parent / "gallery" / label).iterdir():
+            file.unlink()
+    assert main([]) == 0
+    assert "exhaustive" in capsys.readouterr().out
+    code, said = complaint(capsys, "train")
+    assert (code, "single-bucket" in said) == (3, True)
+
+
+def test_some_unreadable_queries_are_answered_and_all_unreadable_are_an_error(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["index", "-q"])
+    good, bad = printed(capsys, "search", "gallery/red/red00.png", "nowhere.png")
+    assert (good["error"], bad["error"]) == (None, "there is no such file")
+    code, said = complaint(capsys, "search", "nowhere.png")
+    assert (code, "nowhere.png: there is no such file" in said) == (3, True)
+
+
+def test_why_and_why_not(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["-q"])
+    capsys.readouterr()
+    assert main(["search", "gallery/red/red00.png", "--why"]) == 0
+    out = capsys.readouterr().out
+    assert "probability" in out
+    assert "red" in out
+    assert main(["search", "gallery/red/red00.png", "--why-not", "blue/blue00.png"]) == 0
+    assert "was not probed" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["-q"])
+    assert printed(capsys, "forget", "red/red00.png") == {"forgotten": ["red/red00.png"]}
+    assert printed(capsys, "forget", "--where", "label=blue")["forgotten"] == [
+        f"blue/blue{i:02d}.png" for i in range(6)
+    ]
+    (yml.parent / "other.yaml").write_text(YAML.replace("out: model", "out: other"))
+    assert printed(capsys, "copy", "--to", "other.yaml") == {"copied": 11}
+    (answer,) = printed(capsys, "-yml", "other.yaml", "search", "gallery/red/red01.png", "-k", "50")
+    assert len(answer["hits"]) == 11
+    found = {one["what"]: one["level"] for one in printed(capsys, "check", "--deep")}
+    assert found["vectors"] == "ok"
+    assert "properties" in printed(capsys, "check", "--schema")
+
+
+def test_options_stand_before_or_behind_the_command(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    query = ["search", "gallery/red/red00.png"]
+    for argv in (["--set", "search.k=2", *query], [*query, "--set", "search.k=2"]):
+        assert len(printed(capsys, *argv)[0]["hits"]) == 2
+    before_and_behind = ["--set", "search.k=9", *query, "--set", "routing.keep=1"]
+    assert printed(capsys, *before_and_behind)[0]["route"]["compared"] == 1.0
+
+
+def test_montage_of_a_search(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    assert main(["search", "gallery/red/red00.png", "--montage", "seen.png"]) == 0
+    assert Image.open("seen.png").width > 300
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that claims a size and has no pixels to speak of."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_pictures_that_cannot_be_indexed_are_told_and_the_rest_is_searchable(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red = yml.parent / "gallery/red"
+    (red / "text.jpg").write_text("Hello")
+    (red / "empty.png").write_bytes(b"")
+    (red / "huge.png").write_bytes(png_header(30_000, 30_000))
+    Image.effect_noise((300, 300), 80).save(red / "torn.jpg")
+    (red / "torn.jpg").write_bytes((red / "torn.jpg").read_bytes()[:9000])
+    failed = {one["path"]: one["reason"] for one in printed(capsys, "index")["failed"]}
+    assert set(failed) == {"red/text.jpg", "red/empty.png", "red/huge.png", "red/torn.jpg"}
+    assert "30,000" in failed["red/huge.png"]
+    assert len(printed(capsys, "search", "gallery/red/red00.png", "-k", "50")[0]["hits"]) == 18
+
+
+@pytest.mark.parametrize(
+    ("change", "argv", "code", "says"),
+    [
+        ("gallery: {folder: gallery}|galery: {folder: gallery}", ["index"], 2, "gallery"),
+        ("keep: 0.5|kepp: 0.5", ["index"], 2, "keep"),
+        ("keep: 0.5|keep: 5", ["index"], 2, "routing.keep"),
+        ("fakes:Grid|resnet51", ["index"], 2, "resnet50"),
+        ("folder: gallery|folder: nowhere", ["index"], 3, "nowhere"),
+        ("classifier: {name: extractor}|buckets: {column: brand}", ["index"], 3, "brand"),
+        ("|", ["search", "gallery/red/red00.png"], 3, "index"),
+        ("|", ["-yml", "missing.yaml", "index"], 2, "missing.yaml"),
+        ("|", ["--set", "routing.kepp=1", "index"], 2, "keep"),
+        (
+            'extractor: {name: "fakes:Grid"}|extractor: {name: resnet50, weights: "file:none.h5"}',
+            ["index"],
+            4,
+            "none.h5",
+        ),
+    ],
+)
+def test_mistakes_are_one_sentence_and_the_right_code(
+    yml: Path, capsys: pytest.CaptureFixture[str], change: str, argv: list[str], code: int, says: str
+) -> None:
+    old, _, new = change.partition("|")
+    yml.write_text(YAML.replace(old, new) if old else YAML)
+    got, said = complaint(capsys, *argv)
+    assert got == code
+    assert says in said
+    assert said.startswith("error: ")
+
+
+def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "gallery/red/red00.png", "--json"]) == 3
+    told = json.loads(capsys.readouterr().err)
+    assert told["error"]["slug"] == "index-missing"

@@ -1,0 +1,383 @@
+"""The main job with small plug-ins: index what changed, train, search; compared with hand counts and brute force."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import Grid, paint, paint_gallery
+from PIL import Image
+
+from visualsearch import DataError, PictureError, UsageError, VisualSearch
+
+YAML = """
+name: painted
+out: {out}
+gallery: {{folder: {gallery}}}
+extractor: {{name: "fakes:Grid", cells: {cells}}}
+classifier: {{name: extractor}}
+routing: {{keep: {keep}, widen: {widen}}}
+search: {{k: 3}}
+"""
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Path:
+    return paint_gallery(tmp_path / "gallery")
+
+
+def opened(gallery: Path, cells: int = 4, keep: float = 0.5, widen: str = "[]") -> VisualSearch:
+    yaml = gallery.parent / "painted.yaml"
+    yaml.write_text(YAML.format(out=gallery.parent / "model", gallery=gallery, cells=cells, keep=keep, widen=widen))
+    return VisualSearch.from_yaml(yaml)
+
+
+def counts(summary: Any) -> dict[str, int]:
+    told = {name: getattr(summary, name) for name in ("added", "changed", "renamed", "removed", "unchanged")}
+    return {name: number for name, number in told.items() if number} | (
+        {"failed": len(summary.failed)} if summary.failed else {}
+    )
+
+
+def indexed(search: VisualSearch) -> tuple[dict[str, int], int]:
+    """Index and return what changed, and how many crops that embedded."""
+    before = Grid.embedded
+    return counts(search.index()), Grid.embedded - before
+
+
+def contents(search: VisualSearch) -> dict[str, tuple[Any, ...]]:
+    """Return everything that an index holds, vectors included."""
+    store = search._parts.shelf.live()
+    assert store is not None
+    try:
+        items = [item for page in store.pages() for item in page]
+        vectors = store.vectors([item.id for item in items])
+        return {
+            item.id: (item.path, dict(item.columns), item.buckets, item.source.content, vector.tobytes())
+            for item, vector in zip(items, vectors, strict=True)
+        }
+    finally:
+        store.close()
+
+
+def test_a_search_ranks_like_brute_force_over_the_files(gallery: Path) -> None:
+    query = paint(gallery.parent / "query.png", seed=7, hue=1)
+    files = sorted(gallery.rglob("*.png"))
+    grid = Grid(Grid.Options(name="grid"), None, gallery)
+    crops = [_crop(file) for file in (query, *files)]
+    vectors = grid.embed(crops).astype(np.float64)
+    expected = sorted(
+        ((float(row @ vectors[0]), file) for row, file in zip(vectors[1:], files, strict=True)), reverse=True
+    )
+    with opened(gallery) as search:
+        search.index()
+        hits = search.search(query, k=5).hits
+    assert [hit.path for hit in hits] == [file.relative_to(gallery).as_posix() for _, file in expected[:5]]
+    assert [hit.score for hit in hits] == pytest.approx([score for score, _ in expected[:5]], abs=1e-5)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
+
+
+def _crop(file: Path) -> Any:
+    from visualsearch.datatypes import Crop
+
+    return Crop(np.asarray(Image.open(file).convert("RGB")))
+
+
+def test_before_training_a_search_is_exhaustive_and_says_so(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        route = search.search(gallery / "red/red00.png").route
+    assert route is not None
+    assert (route.compared, route.buckets) == (1.0, ())
+    assert "no classifier" in route.steps[0].why
+
+
+def test_after_training_a_search_compares_only_the_predicted_bucket(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        before = contents(search)
+        search.train()
+        assert contents(search) == before, "training embeds nothing and moves nothing"
+        answer = search.search(gallery / "red/red00.png")
+    assert answer.route is not None
+    assert [bucket.name for bucket in answer.route.buckets] == ["red"]
+    assert answer.route.compared == pytest.approx(6 / 18)
+    assert {hit.buckets for hit in answer.hits} == {("red",)}
+    assert (answer.verdict, answer.route.promise, answer.hits[0].match) == (None, None, None)
+
+
+def test_too_few_hits_widen_and_every_step_is_told(gallery: Path) -> None:
+    with opened(gallery, widen="[more, all]") as search:
+        search.index()
+        search.train()
+        answer = search.search(gallery / "red/red00.png", k=15)
+    assert answer.route is not None
+    assert [step.buckets for step in answer.route.steps] == [1, 2, 0]
+    assert [step.compared for step in answer.route.steps] == pytest.approx([6 / 18, 12 / 18, 1.0])
+    assert answer.route.compared == 1.0
+    assert len(answer.hits) == 15
+
+
+def test_a_folder_added_after_training_is_found(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        new = paint(gallery / "violet/violet00.png", seed=77, hue=0)
+        assert indexed(search) == ({"added": 1, "unchanged": 18}, 1)
+        answer = search.search(new)
+        assert answer.hits[0].path == "violet/violet00.png"
+        assert answer.route is not None
+        assert ("violet", None) in [(bucket.name, bucket.probability) for bucket in answer.route.buckets]
+        notes = [finding.says for finding in search.check() if finding.level == "note"]
+    assert any("violet" in says for says in notes)
+
+
+def test_a_picture_without_bucket_is_compared_in_every_search(gallery: Path) -> None:
+    paint(gallery / "loose.png", seed=5, hue=1)
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        route = search.search(gallery / "red/red00.png").route
+    assert route is not None
+    assert route.compared == pytest.approx(7 / 19)
+
+
+def test_each_kind_of_change_is_told_apart_and_nothing_is_embedded_twice(gallery: Path) -> None:
+    with opened(gallery) as search:
+        assert indexed(search) == ({"added": 18}, 18)
+        assert indexed(search) == ({"unchanged": 18}, 0)
+        os.utime(gallery / "red/red00.png", (1, 1))
+        assert indexed(search) == ({"unchanged": 18}, 0)
+        (gallery / "red/red01.png").rename(gallery / "red/moved.png")
+        shutil.copy(gallery / "red/red02.png", gallery / "blue/copy.png")
+        paint(gallery / "red/red03.png", seed=999, hue=1)
+        (gallery / "red/red04.png").unlink()
+        paint(gallery / "green/new.png", seed=1000, hue=1)
+        assert indexed(search) == ({"added": 2, "changed": 1, "renamed": 1, "removed": 1, "unchanged": 15}, 2)
+        assert indexed(search) == ({"unchanged": 19}, 0)
+        hits = search.search(gallery / "red/moved.png", k=19).hits
+    assert len(hits) == len({hit.path for hit in hits}) == 19
+    assert "red/red01.png" not in {hit.path for hit in hits}
+    assert {hit.buckets for hit in hits if hit.path == "blue/copy.png"} == {("blue",)}
+
+
+def test_other_content_with_the_same_size_and_time_is_a_change(gallery: Path) -> None:
+    file = gallery / "red/red00.png"
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(file, compress_level=0)
+    with opened(gallery) as search:
+        search.index()
+        stat = file.stat()
+        Image.new("RGB", (8, 8), (10, 200, 10)).save(file, compress_level=0)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert file.stat().st_size == stat.st_size
+        assert indexed(search) == ({"changed": 1, "unchanged": 17}, 1)
+
+
+def test_a_bad_picture_is_remembered_and_tried_again_only_when_it_changes(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = gallery / "red/bad.jpg"
+    bad.write_text("Hello, I am no picture")
+    with opened(gallery) as search:
+        summary = search.index()
+        assert [(one.path, bool(one.reason)) for one in summary.failed] == [("red/bad.jpg", True)]
+        os.utime(bad, (1, 1))
+        reads: list[Path] = []
+        from visualsearch.stages import writing
+
+        monkeypatch.setattr(writing, "decode", lambda data: reads.append(bad))
+        assert indexed(search) == ({"unchanged": 18, "failed": 1}, 0)
+        assert reads == []
+        monkeypatch.undo()
+        paint(gallery.parent / "good.png", seed=3).replace(bad)
+        assert indexed(search) == ({"added": 1, "unchanged": 18}, 1)
+
+
+@pytest.mark.parametrize("stop", [0, 5, 64, 100, 149])
+def test_an_interrupted_index_ends_as_one_that_was_not(tmp_path: Path, stop: int) -> None:
+    whole = paint_gallery(tmp_path / "whole/gallery", each=50)
+    torn = paint_gallery(tmp_path / "torn/gallery", each=50)
+    with opened(whole) as search:
+        search.index()
+        expected = contents(search)
+    with opened(torn) as search:
+        Grid.fails_after = stop
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                search.index()
+        finally:
+            Grid.fails_after = None
+        done = indexed(search)
+        assert contents(search) == expected
+        assert indexed(search) == ({"unchanged": 150}, 0)
+    assert done[1] < 150 or stop < 64, "what was written before the interruption is not embedded again"
+
+
+def test_a_changed_extractor_rebuilds_beside_the_old_index(gallery: Path) -> None:
+    query = gallery / "red/red00.png"
+    with opened(gallery) as old:
+        old.index()
+        expected = old.search(query, k=18)
+        with opened(gallery, cells=2) as new:
+            with pytest.raises(DataError, match="run `visualsearch index`|Run `visualsearch index`"):
+                new.search(query)
+            Grid.fails_after = 0
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    new.index()
+            finally:
+                Grid.fails_after = None
+            assert old.search(query, k=18).hits == expected.hits
+            assert indexed(new) == ({"added": 18}, 18)
+            assert len(new.search(query, k=18).hits) == 18
+        assert old.search(query, k=18).hits == expected.hits, "who had the old index open goes on with it"
+
+
+def test_what_was_forgotten_stays_forgotten(gallery: Path) -> None:
+    shutil.copy(gallery / "red/red00.png", gallery / "blue/copy.png")
+    with opened(gallery) as search:
+        search.index()
+        assert search.forget(["red/red00.png"]) == ["blue/copy.png", "red/red00.png"]
+        assert indexed(search)[1] == 0
+        search.index(rebuild=True)
+        assert "red/red00.png" not in {path for path, *_ in contents(search).values()}
+        assert search.forget(where={"label": "green"}) == [f"green/green{i:02d}.png" for i in range(6)]
+        search.index()
+        assert len(contents(search)) == 11
+        with pytest.raises(UsageError, match="nowhere"):
+            search.forget(["nowhere.png"])
+
+
+def test_a_gallery_that_vanished_deletes_nothing(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        expected = contents(search)
+        shutil.move(gallery / "red", gallery.parent / "red")
+        shutil.move(gallery / "blue", gallery.parent / "blue")
+        with pytest.raises(DataError, match="12 of 18 indexed pictures are gone"):
+            search.index()
+        assert contents(search) == expected
+        shutil.move(gallery, gallery.parent / "elsewhere")
+        with pytest.raises(DataError):
+            search.index()
+        gallery.mkdir()
+        with pytest.raises(DataError):
+            search.index()
+        assert contents(search) == expected
+        shutil.rmtree(gallery)
+        shutil.move(gallery.parent / "elsewhere", gallery)
+        assert counts(search.index(prune=True)) == {"removed": 12, "unchanged": 6}
+
+
+def test_filters_and_chosen_buckets(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        query = gallery / "red/red00.png"
+        assert {
+            h.columns["label"] for h in search.search(query, k=9, where={"label": "blue"}, exhaustive=True).hits
+        } == {"blue"}
+        assert {h.columns["label"] for h in search.search(query, k=9, buckets=["green"]).hits} == {"green"}
+        with pytest.raises(UsageError, match="'label'"):
+            search.search(query, where={"labl": "blue"})
+        with pytest.raises(UsageError, match="'green'"):
+            search.search(query, buckets=["gren"])
+        with pytest.raises(UsageError, match="k: expected"):
+            search.search(query, k=0)
+
+
+def test_bytes_arrays_and_pil_images_are_the_same_query(gallery: Path) -> None:
+    file = gallery / "green/green03.png"
+    with opened(gallery) as search:
+        search.index()
+        image = Image.open(file).convert("RGB")
+        answers = [search.search(one).hits for one in (file, str(file), file.read_bytes(), image, np.asarray(image))]
+    assert all(hits == answers[0] for hits in answers)
+
+
+def test_search_each_is_lazy_and_answers_every_picture(gallery: Path) -> None:
+    asked: list[Path] = []
+    missing = gallery / "missing.png"
+
+    def images() -> Any:
+        for number in range(1000):
+            asked.append(missing if number == 1 else gallery / "red/red00.png")
+            yield asked[-1]
+
+    with opened(gallery) as search:
+        search.index()
+        answers = search.search_each(images())
+        first, second = next(answers), next(answers)
+        answers.close()
+    assert first.hits[0].path == "red/red00.png"
+    assert "no such file" in (second.error or "")
+    assert len(asked) < 200
+
+
+def test_an_unreadable_query_is_an_error_of_its_own(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        with pytest.raises(PictureError, match="no such file"):
+            search.search("nowhere.png")
+
+
+def test_why_not(gallery: Path) -> None:
+    (gallery / "red/bad.jpg").write_text("no")
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        query = gallery / "red/red00.png"
+        assert "rank 1" in search.why_not(query, "red/red00.png")
+        assert "was not probed" in search.why_not(query, "blue/blue00.png")
+        assert "could not be indexed" in search.why_not(query, "red/bad.jpg")
+        assert "is not in the gallery" in search.why_not(query, "red/nothing.png")
+        hits = search.search(query, k=6).hits
+        assert "rank 6" in search.why_not(query, hits[5].path, k=1)
+
+
+def test_searches_go_on_in_other_threads_while_the_index_changes(gallery: Path) -> None:
+    wrong: list[object] = []
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        done = threading.Event()
+
+        def ask() -> None:
+            while not done.is_set():
+                try:
+                    first = search.search(gallery / "red/red00.png").hits[0].path
+                except Exception as error:  # the test wants to know which
+                    wrong.append(error)
+                    return
+                if first != "red/red00.png":
+                    wrong.append(first)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(5):
+            paint(gallery / f"green/extra{number}.png", seed=500 + number, hue=1)
+            search.index()
+        search.train()
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_copying_an_index_embeds_nothing(gallery: Path, tmp_path: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        expected = contents(search)
+        before = Grid.embedded
+        other = tmp_path / "other.yaml"
+        other.write_text((tmp_path / "painted.yaml").read_text().replace("/model", "/copy"))
+        with VisualSearch.from_yaml(other) as target:
+            assert search.copy_to(target) == 18
+            assert contents(target) == expected
+    assert Grid.embedded == before

@@ -1,0 +1,191 @@
+"""What the terminal prints, captured at 80 columns without colour; tests/golden holds the whole of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from visualsearch.datatypes import Answer, Hit, Probability, Query, Route, Step
+from visualsearch.evaluation.runs import RunRow, summarise
+from visualsearch.presentation import terminal
+from visualsearch.presentation.bars import TerminalProgress
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+HITS = tuple(
+    Hit(f"id{rank}", path, {"label": label, "price": price}, (label,), score, rank)
+    for rank, (path, label, price, score) in enumerate(
+        [
+            ("mug/red-mug-3.jpg", "mug", "4.50", 0.93412),
+            ("mug/a-mug-with-a-name-that-is-far-too-long-for-one-line-of-a-terminal-7.jpg", "mug", "", 0.5),
+            ("bowl/wide [bold]bowl[/bold]-1.jpg", "bowl", "12.00", -0.02),
+        ],
+        start=1,
+    )
+)
+WIDENED = Answer(
+    Query("queries/mug/red-mug-9.jpg"),
+    HITS,
+    Route(
+        (Probability("mug", 0.91), Probability("bowl", 0.06), Probability("vase", None)),
+        (
+            Step("until 0.9 of the probability is covered", 1, 0.0625),
+            Step("2 of 3 hits: widened to more buckets", 3, 0.125),
+        ),
+        0.125,
+    ),
+    timings_ms={"embed": 12.0, "total": 14.2},
+)
+EXHAUSTIVE = Answer(Query(None), HITS[:1], Route((), (Step("exhaustive: no classifier is trained yet", 0, 1.0),), 1.0))
+FAILED = Answer(Query("queries/broken.jpg"), error="truncated JPEG: the file ends early")
+ROWS = [
+    RunRow(
+        f"q{i}",
+        f"g{i}",
+        2,
+        ("a",),
+        (i % 3 > 0,),
+        ("a",),
+        (i % 4 > 0,),
+        0.125,
+        1.0,
+        "mug",
+        "mug" if i % 5 else "bowl",
+        2,
+        False,
+        0.9,
+    )
+    for i in range(60)
+]
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=80, color_system=None, legacy_windows=False, highlight=False)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def same_as_golden(name: str, text: str) -> None:
+    """Compare with the file, or write it where VISUALSEARCH_GOLDEN=write asks for that."""
+    path = GOLDEN / name
+    if os.environ.get("VISUALSEARCH_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_answer_is_the_golden_one(console: Console) -> None:
+    judged = {"id1": True, "id2": False, "id3": None}
+    terminal.print_answer(WIDENED, items=1024, judge=lambda _, hit: judged[hit.id], console=console)
+    terminal.print_answer(EXHAUSTIVE, console=console)
+    terminal.print_answer(FAILED, console=console)
+    terminal.print_route(WIDENED, console=console)
+    same_as_golden("terminal-answer.txt", text_of(console))
+
+
+def test_the_summaries_are_the_golden_ones(console: Console) -> None:
+    failed = [{"path": f"mug/{i}.jpg", "reason": "an empty file: 0 bytes"} for i in range(12)]
+    index = {"added": 1024, "changed": 0, "renamed": 2, "removed": 0, "unchanged": 7, "failed": failed, "seconds": 75.2}
+    terminal.print_index_summary(index, console=console)
+    terminal.print_index_summary({**index, "added": 0, "renamed": 0, "unchanged": 0, "failed": []}, console=console)
+    training = {
+        "top1": {"chosen": 0.875, "head": 0.75},
+        "held_out": {"pictures": 64},
+        "seconds": 31.0,
+        "notes": ["one"],
+    }
+    terminal.print_training(training, console=console)
+    terminal.print_evaluation(summarise(ROWS), console=console)
+    terminal.print_findings([("ok", "model", "32 pictures"), ("problem", "index", "is missing")], console=console)
+    terminal.print_written({"montage": "models/a/report/montage.png"}, console=console)
+    same_as_golden("terminal-summaries.txt", text_of(console))
+
+
+def test_nothing_is_wider_than_80_columns_and_no_path_loses_a_character(console: Console) -> None:
+    terminal.print_answer(WIDENED, items=1024, console=console)
+    lines = text_of(console).splitlines()
+    assert max(map(len, lines)) <= 80
+    header = next(line for line in lines if "picture" in line)
+    column = slice(header.index("picture"), header.index("columns"))
+    shown = "".join(line[column].rstrip() for line in lines)
+    assert all(hit.path.replace(" ", "") in shown.replace(" ", "") for hit in HITS)
+
+
+def test_an_output_without_block_characters_gets_plain_ones() -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=80, color_system=None, highlight=False)
+    terminal.print_answer(Answer(Query("q.jpg"), HITS[:1]), console=console)
+    console.file.flush()
+    assert b"#########" in raw.getvalue()
+
+
+def test_control_characters_of_a_file_name_reach_no_terminal(console: Console) -> None:
+    evil = Answer(Query("evil\x1b[2J.jpg"), (Hit("i", "a\x1b]0;b\udcff.jpg", {}, (), 0.5, 1),))
+    terminal.print_answer(evil, console=console)
+    assert "\x1b" not in text_of(console)
+    assert "\udcff" not in text_of(console)
+
+
+def test_only_as_many_hits_as_asked_for(console: Console) -> None:
+    terminal.print_answer(WIDENED, hits=1, console=console)
+    assert "red-mug-3.jpg" in text_of(console)
+    assert "12.00" not in text_of(console)
+
+
+def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    terminal.print_answer(WIDENED)
+    assert "\x1b[34m" not in capsys.readouterr().out
+
+
+def test_an_error_goes_to_stderr_with_its_slug(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_error("photos: expected a folder; received [nothing].", "gallery-missing")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: photos: expected a folder; received [nothing]. [gallery-missing]\n"
+
+
+def test_an_error_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    message = "a sentence that is longer than eighty columns, so that it would have to be wrapped somewhere. " * 2
+    terminal.print_error(message, "disk", as_json=True)
+    assert json.loads(capsys.readouterr().err) == {"error": {"slug": "disk", "message": message}}
+
+
+def test_progress_is_silent_in_a_pipe() -> None:
+    stream = io.StringIO()
+    with TerminalProgress(Console(file=stream), patience_s=0.0) as progress:
+        for done in range(5):
+            progress("embedding", done, 4)
+    assert stream.getvalue() == ""
+
+
+def test_progress_is_silent_while_patience_lasts() -> None:
+    stream = io.StringIO()
+    with TerminalProgress(Console(file=stream, force_terminal=True, width=80), patience_s=3600.0) as progress:
+        for done in range(5):
+            progress("embedding", done, 4)
+    assert stream.getvalue() == ""
+
+
+def test_progress_leaves_one_full_bar_for_each_stage() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None)
+    with TerminalProgress(console, patience_s=0.0) as progress:
+        for stage in ("embedding", "training", "embedding"):
+            for done in range(4):
+                progress(stage, done, 3)
+        progress("counting", 7, 0)
+    shown = stream.getvalue()
+    assert shown.count("embedding") >= 2
+    assert "3/3" in shown
+    assert "counting" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # hidden cursors come back

@@ -1,0 +1,1 @@
+"""Procedural pictures of everyday objects: shapes, materials, scenes and rendering."""

@@ -1,0 +1,127 @@
+"""How well embeddings find families and instances that training has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pictures import Pictures, listed, load, resized, split_views, unseen_paths
+
+Matrix = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+COLUMNS = ("category_hit_rate_at_1", "category_top1_fitted_head", "instance_hit_rate_at_1", "instance_recall_at_20")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Gallery and query pictures of the same instances, in other views."""
+
+    gallery: Pictures
+    queries: Pictures
+
+    def map(self, embed: Callable[[Pictures], Matrix]) -> tuple[Matrix, Matrix]:
+        """Return the unit-length embeddings of the gallery and of the queries."""
+        return unit(embed(self.gallery)), unit(embed(self.queries))
+
+
+def split(pictures: Pictures) -> Trial:
+    """Make half of each instance's views the gallery, the other half the queries."""
+    gallery = split_views(pictures)
+    return Trial(pictures.take(gallery), pictures.take(~gallery))
+
+
+def trial(folder: Path, side: int, held_out: int) -> Trial:
+    """Read ``folder/gallery`` and ``folder/queries``, or hold out instances of a training folder."""
+    if not (folder / "gallery").is_dir():
+        return split(load(unseen_paths(listed(folder), held_out), side))
+    gallery = load(listed(folder / "gallery"), side)
+    return Trial(gallery, load(listed(folder / "queries"), side, gallery.families))
+
+
+def unit(rows: Matrix) -> Matrix:
+    """Return the rows at length 1; a row of zeros stays."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def histogram(pictures: Pictures) -> Matrix:
+    """Return the square roots of each picture's 8 × 8 × 8 colour histogram."""
+    cells = (pictures.pixels // 32).reshape(len(pictures), -1, 3) @ np.array([64, 8, 1])
+    return np.sqrt(np.stack([np.bincount(row, minlength=512) for row in cells])).astype(np.float32)
+
+
+def pooled(network: Any, side: int, batch: int = 64) -> Callable[[Pictures], Matrix]:
+    """Return the embedding by a Keras model's pooled layer at ``side`` pixels (mode "caffe")."""
+    import keras
+
+    def embed(pictures: Pictures) -> Matrix:
+        rows = []
+        for start in range(0, len(pictures), batch):
+            seen = np.stack([resized(p, side) for p in pictures.pixels[start : start + batch]])
+            ready = keras.applications.resnet.preprocess_input(seen.astype(np.float32))
+            rows.append(np.asarray(network.predict_on_batch(ready), np.float32))
+        return np.concatenate(rows)
+
+    return embed
+
+
+def retrieval(trial: Trial, gallery: Matrix, queries: Matrix) -> tuple[NDArray[np.float64], ...]:
+    """Return for each query: category hit at 1, instance hit at 1, instance recall at 20."""
+    order = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")[:, :20]
+    same_family = trial.gallery.family[order] == trial.queries.family[:, None]
+    gallery_names = np.array(trial.gallery.instances)[trial.gallery.instance]
+    query_names = np.array(trial.queries.instances)[trial.queries.instance]
+    same = gallery_names[order] == query_names[:, None]
+    right = (gallery_names[None, :] == query_names[:, None]).sum(axis=1)
+    return same_family[:, 0].astype(float), same[:, 0].astype(float), same.sum(axis=1) / np.maximum(right, 1)
+
+
+def fitted_head(trial: Trial, gallery: Matrix, queries: Matrix) -> NDArray[np.float64]:
+    """Return for each query whether logistic regression on the gallery names its family."""
+    from sklearn.linear_model import LogisticRegression
+
+    head = LogisticRegression(C=100.0, max_iter=500).fit(gallery, trial.gallery.family)
+    return (head.predict(queries) == trial.queries.family).astype(float)
+
+
+def interval(values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0, times: int = 1000) -> list[float]:
+    """Return the 95 % interval of the mean, by a bootstrap over groups."""
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (times, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return [round(float(v), 3) for v in np.quantile(means, [0.025, 0.975])]
+
+
+def figures(trial: Trial, gallery: Matrix, queries: Matrix) -> dict[str, Any]:
+    """Return each column's mean with its interval over instances."""
+    family, instance, recall = retrieval(trial, gallery, queries)
+    columns = (family, fitted_head(trial, gallery, queries), instance, recall)
+    return {
+        name: {"value": round(float(values.mean()), 3), "interval": interval(values, trial.queries.instance)}
+        for name, values in zip(COLUMNS, columns, strict=True)
+    }
+
+
+def table(trial: Trial, network: Any, random: Any, projection: Matrix, side: int) -> dict[str, dict[str, Any]]:
+    """Return the figures of the starter and of the two naive baselines, by row name."""
+    layer = [pooled(network, side)(p) for p in (trial.gallery, trial.queries)]
+    return {
+        "colour histogram": figures(trial, *trial.map(histogram)),
+        "random ResNet50": figures(trial, *trial.map(pooled(random, side))),
+        "pooled layer (2048-d)": figures(trial, *(unit(rows) for rows in layer)),
+        "projection (256-d)": figures(trial, *(unit(rows @ projection) for rows in layer)),
+    }
+
+
+def printed(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the table as lines of Markdown."""
+    yield "| | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |"
+    yield "|---|" + "--:|" * len(COLUMNS)
+    for name, row in rows.items():
+        cells = (f"{row[c]['value']:.3f} ({row[c]['interval'][0]:.3f} to {row[c]['interval'][1]:.3f})" for c in COLUMNS)
+        yield f"| {name} | " + " | ".join(cells) + " |"

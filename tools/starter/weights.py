@@ -1,0 +1,96 @@
+"""The weights file in half precision, and the card that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+PROJECTION = "projection/kernel"
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path to write to; move it to ``target`` if the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-", suffix=target.suffix)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_arrays(target: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as .npz, whole or not at all."""
+    with replacing(target) as part, part.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_arrays(source: Path) -> Arrays:
+    """Read the named arrays of an .npz."""
+    with np.load(source, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def rounded(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Return the arrays in half precision.
+
+    Raises:
+        SystemExit: a value is not finite, or too large for half precision.
+    """
+    half = {name: np.asarray(array).astype(np.float16) for name, array in arrays.items()}
+    if bad := [name for name, array in half.items() if not np.isfinite(array).all()]:
+        raise SystemExit(f"{bad[0]}: expected finite values below 65,504; the training diverged. Lower --peak.")
+    return half
+
+
+def plain_backbone(arrays: Mapping[str, NDArray[Any]] | None = None, seed: int = 0) -> keras.Model:
+    """Build keras.applications.ResNet50 without its top, pooled, in float32, for any side.
+
+    ``arrays`` are its weights by path; without them they are random.
+
+    Raises:
+        SystemExit: an array is missing or has another shape.
+    """
+    keras.utils.set_random_seed(seed)
+    model = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg")
+    for variable in model.variables if arrays is not None else ():
+        array = arrays.get(variable.path) if arrays else None
+        if array is None or array.shape != tuple(variable.shape):
+            found = "none" if array is None else array.shape
+            raise SystemExit(f"{variable.path}: expected an array of {tuple(variable.shape)}; received {found}.")
+        variable.assign(array.astype(np.float32))
+    return model
+
+
+def hardware() -> str:
+    """Return the processor's model and how many of its cores there were."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, no GPU"
+
+
+def write(folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> None:
+    """Write ``resnet50.npz`` in half precision and ``card.json`` with its SHA-256."""
+    target = folder / "resnet50.npz"
+    save_arrays(target, rounded(arrays))
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    with replacing(folder / "card.json") as part:
+        part.write_text(json.dumps({**card, "sha256": digest}, indent=2) + "\n", encoding="utf-8")
