@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format lock clean
+.PHONY: help demo test soak check format docs lock clean
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -25,11 +25,15 @@ check: $(READY) ## format, lint, types, documentation, examples in docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tools/write_docs.py --check
 	$(BIN)/python -m pytest -q src
 
 format: $(READY) ## put the code into form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write the generated pages of docs/ anew
+	$(BIN)/python tools/write_docs.py
 
 lock: $(READY) ## resolve requirements.txt anew from the ranges of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --upgrade \

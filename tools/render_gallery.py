@@ -46,7 +46,9 @@ def work(job: Job) -> int:
     """Render a job's pictures and return how many there were."""
     from render import recipe, scenes
 
-    subject = scenes.Subject(recipe.family_of(job.label), recipe.instance_rng(job.space, job.seed, job.label, job.instance))
+    subject = scenes.Subject(
+        recipe.family_of(job.label), recipe.instance_rng(job.space, job.seed, job.label, job.instance)
+    )
     for view, name in job.pictures:
         parameters = recipe.view_of(job.space, job.seed, job.label, job.instance, view)
         image = subject.render(parameters, job.side, job.samples, job.over)
@@ -54,7 +56,7 @@ def work(job: Job) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written under another name first: an interrupted run leaves no half pictures behind.
         partial = path.with_suffix(".part")
-        image.save(partial, "JPEG", quality=job.quality, subsampling=0 if job.quality > 88 else 2, optimize=True)
+        image.save(partial, "JPEG", quality=job.quality, subsampling=0 if job.side < 128 else 2, optimize=True)
         partial.replace(path)
     return len(job.pictures)
 
@@ -88,11 +90,31 @@ def sample_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
             stem = f"{label}{instance:02d}"
             pictures = _missing(out / "gallery" / label, stem, range(8), 1)
             pictures += _missing(out / "queries" / label, stem, range(8, 10), 1)
-            yield Job("sample", options.seed, label, instance, pictures, options.side, options.samples, 2.0, options.quality)
+            yield Job(
+                "sample",
+                options.seed,
+                label,
+                instance,
+                pictures,
+                options.side,
+                options.samples,
+                2.0,
+                options.quality,
+            )
     for label in families.STRANGERS:
         for instance in range(4):
             pictures = _missing(out / "strangers" / label, f"{label}{instance:02d}", range(2), 1)
-            yield Job("strangers", options.seed, label, instance, pictures, options.side, options.samples, 2.0, options.quality)
+            yield Job(
+                "strangers",
+                options.seed,
+                label,
+                instance,
+                pictures,
+                options.side,
+                options.samples,
+                2.0,
+                options.quality,
+            )
 
 
 def training_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
@@ -104,7 +126,17 @@ def training_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
         for instance in range(options.instances_per_family):
             for label in families.GALLERY:
                 pictures = _missing(out / label, f"{label}{instance:03d}", views, 2)
-                yield Job("training", options.seed, label, instance, pictures, options.side, options.samples, 1.5, 92)
+                yield Job(
+                    "training",
+                    options.seed,
+                    label,
+                    instance,
+                    pictures,
+                    options.side,
+                    options.samples,
+                    1.5,
+                    92,
+                )
 
 
 def write_recipe(out: Path, options: argparse.Namespace) -> None:
@@ -121,10 +153,16 @@ def write_recipe(out: Path, options: argparse.Namespace) -> None:
             made = recipe.view_of(space, options.seed, label, number, int(view))
             pictures[path.relative_to(out).as_posix()] = {"family": label, "instance": number, **made}
     head = {
-        "tool": TOOL_VERSION, "seed": options.seed, "side": options.side, "samples": options.samples, "quality": options.quality,
+        "tool": TOOL_VERSION,
+        "seed": options.seed,
+        "side": options.side,
+        "samples": options.samples,
+        "quality": options.quality,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(made, separators=(',', ':'))}" for name, made in pictures.items())
+    lines = ",\n".join(
+        f"{json.dumps(name)}:{json.dumps(made, separators=(',', ':'))}" for name, made in pictures.items()
+    )
     text = json.dumps(head, indent=1)[:-2] + f',\n "pictures": {{\n{lines}\n}}}}\n'
     (out / "recipe.json").write_text(text, encoding="utf-8")
 
@@ -133,7 +171,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     products = parser.add_subparsers(dest="product", required=True)
-    for name, side, count, seed in (("sample", 160, 8, 1), ("training", 80, 75, 1)):
+    for name, side, count, seed in (("sample", 160, 8, 3), ("training", 80, 75, 1)):
         product = products.add_parser(name)
         product.add_argument("--out", type=Path, required=True)
         product.add_argument("--seed", type=int, default=seed)
@@ -144,7 +182,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         if name == "training":
             product.add_argument("--views", type=int, default=16)
         else:
-            product.add_argument("--quality", type=int, default=84)
+            product.add_argument("--quality", type=int, default=90)
     return parser.parse_args(arguments)
 
 

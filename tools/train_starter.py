@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     measuring = commands.add_parser("measure", help="print the table on unseen instances")
     measuring.set_defaults(command=measure)
     measuring.add_argument("--weights", type=Path, required=True)
-    measuring.add_argument("--data", type=Path, required=True, help="a training folder, or one with gallery/ and queries/")
+    measuring.add_argument(
+        "--data", type=Path, required=True, help="a training folder, or one with gallery/ and queries/"
+    )
     measuring.add_argument("--side", type=int, help="the card's, unless given")
     measuring.add_argument("--stored", type=int, default=STORED, help="pixels at which pictures are read")
     measuring.add_argument("--held-out", type=int, default=HELD_OUT, help="one instance in so many was held out")
@@ -83,7 +85,7 @@ def prepare(given: argparse.Namespace) -> Any:
     """Return the training, at its start or where it was interrupted; Ctrl-C ends it in order."""
     import keras
     from starter.network import Network, resnet50
-    from starter.pictures import is_unseen, instance_of, listed, load, unseen_paths, with_new
+    from starter.pictures import instance_of, is_unseen, listed, load, unseen_paths, with_new
     from starter.schedule import Budget
     from starter.training import Plan, Training, learned_instances
 
@@ -100,7 +102,7 @@ def prepare(given: argparse.Namespace) -> Any:
     plan = Plan(Budget(given.steps, given.minutes), given.side, given.batch, given.peak, seed=given.seed)
     training = Training(network, pictures, plan, given.out, look=looker(unseen, given.side))
     known = set(paths)
-    training.renew = lambda had: with_new(had, given.data, known, given.held_out)
+    training.renew = lambda had: with_new(had, given.data, known, given.held_out, room)
     if given.resume:
         training.restore()
     for number in (signal.SIGINT, signal.SIGTERM):

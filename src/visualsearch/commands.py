@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         training, note = _trained(search)
         if training is not None:
             _say(args, lambda: terminal.print_training(training))
-        _say(args, lambda: terminal.print_note(note)) if note else None
+        if note:
+            _say(args, lambda: terminal.print_note(note))
         evaluation = search.evaluate()
         results = Results(search.settings, evaluation, search.card(), indexed)
         written = write_results(results, search.settings.out / "report")
@@ -53,14 +54,14 @@ def train(args: argparse.Namespace) -> int:
     """Train the classifier."""
     with _opened(args) as search:
         training = search.train().as_dict()
-    return _print_json(training) if args.json else _said(terminal.print_training(training))
+    return _shown(args, training, lambda: terminal.print_training(training))
 
 
 def index(args: argparse.Namespace) -> int:
     """Bring the index to the gallery's state."""
     with _opened(args) as search:
         summary = search.index(rebuild=args.rebuild, prune=args.prune).as_dict()
-    return _print_json(summary) if args.json else _said(terminal.print_index_summary(summary))
+    return _shown(args, summary, lambda: terminal.print_index_summary(summary))
 
 
 def search(args: argparse.Namespace) -> int:
@@ -69,7 +70,7 @@ def search(args: argparse.Namespace) -> int:
     with _opened(args) as search:
         if args.why_not:
             said = search.why_not(args.images[0], args.why_not, args.k, where)
-            return _print_json({"why_not": said}) if args.json else _said(print(said))  # noqa: T201
+            return _shown(args, {"why_not": said}, lambda: terminal.print_note(said))
         answers = list(
             search.search_each(args.images, args.k, where=where, buckets=args.bucket, exhaustive=args.exhaustive)
         )
@@ -96,27 +97,22 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.json:
         return _print_json(dict(evaluation.summary))
     terminal.print_evaluation(evaluation.summary)
-    return _said(terminal.print_written(written))
+    terminal.print_written(written)
+    return 0
 
 
 def forget(args: argparse.Namespace) -> int:
     """Remove pictures for good."""
     with _opened(args) as search:
         gone = search.forget(args.paths, where=_pairs(args.where) or None)
-    return (
-        _print_json({"forgotten": gone})
-        if args.json
-        else _said(terminal.print_note(f"forgot {count(len(gone), 'picture')}"))
-    )
+    return _shown(args, {"forgotten": gone}, lambda: terminal.print_note(f"forgot {count(len(gone), 'picture')}"))
 
 
 def copy(args: argparse.Namespace) -> int:
     """Copy the index to another store."""
     with _opened(args) as source, VisualSearch.from_yaml(args.to) as target:
         copied = source.copy_to(target)
-    return (
-        _print_json({"copied": copied}) if args.json else _said(terminal.print_note(f"copied {count(copied, 'item')}"))
-    )
+    return _shown(args, {"copied": copied}, lambda: terminal.print_note(f"copied {count(copied, 'item')}"))
 
 
 def check(args: argparse.Namespace) -> int:
@@ -165,7 +161,7 @@ def _refuse_all_unreadable(answers: Sequence[Answer]) -> None:
     errors = [answer for answer in answers if answer.error is not None]
     if errors and len(errors) == len(answers):
         first = errors[0]
-        raise PictureError(f"{first.query.path}: {first.error}", slug="query-unreadable")
+        raise PictureError(f"{first.query.path}: {first.error}.", slug="query-unreadable")
 
 
 def _pairs(given: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -189,5 +185,9 @@ def _print_json(value: object) -> int:
     return 0
 
 
-def _said(nothing: None) -> int:
+def _shown(args: argparse.Namespace, value: object, show: Callable[[], None]) -> int:
+    """Print ``value`` as JSON where that was asked for, else ``show`` it."""
+    if args.json:
+        return _print_json(value)
+    show()
     return 0

@@ -100,8 +100,11 @@ def _near(one: ErrorDetails, received: object) -> str:
     """Return the nearest of the values that are allowed."""
     allowed = str(one.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
     near = difflib.get_close_matches(str(received), allowed, n=1)
-    yes_or_no = " YAML reads no, off, yes and on as true or false: put it in quotes." if received in (True, False) else ""
-    return f" Did you mean {near[0]!r}?" if near else yes_or_no if one["type"] == "string_type" else ""
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    if one["type"] == "string_type" and isinstance(received, bool):
+        return " YAML reads no, off, yes and on as true or false: put it in quotes."
+    return ""
 
 
 def _written(value: object) -> str:

@@ -45,10 +45,11 @@ def read_document(path: Path) -> Document:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        message = f"{path}: there is no such file. Write one: `gallery: {{folder: photos/}}` is enough; or name another with -yml."
+        message = f"{path}: there is no such file. Write one (`gallery: {{folder: photos/}}` is enough) or name it with -yml."
         raise ConfigError(message, slug="yaml-missing") from error
     except UnicodeDecodeError as error:
-        message = f"{path}: expected UTF-8; received the byte 0x{error.object[error.start]:02x}. Save the file as UTF-8."
+        byte = error.object[error.start]
+        message = f"{path}: expected UTF-8; received the byte 0x{byte:02x}. Save the file as UTF-8."
         raise ConfigError(message, slug="yaml-syntax") from error
     except OSError as error:
         message = f"{path}: expected a YAML file; it cannot be read ({error.strerror})."
@@ -133,7 +134,8 @@ class _Walk:
         name = self._loader.construct_object(node)
         if not isinstance(name, str):
             written = getattr(node, "value", name)
-            message = f"{self._line(node)}: expected a key of letters; YAML reads {written!r} as {name!r}. Put it in quotes."
+            what = f"expected a key of letters; YAML reads {written!r} as {name!r}"
+            message = f"{self._line(node)}: {what}. Put it in quotes."
             raise ConfigError(message, slug="yaml-syntax")
         return name
 
@@ -142,7 +144,8 @@ class _Walk:
         for key_node, _ in node.value:
             name = str(getattr(key_node, "value", ""))
             if name in seen and name != "<<":
-                message = f"{self._line(key_node)}: {name} stands in {seen[name].rpartition(', ')[2]} already; expected it once."
+                first = seen[name].rpartition(", ")[2]
+                message = f"{self._line(key_node)}: {name} stands in {first} already; expected it once."
                 raise ConfigError(message, slug="duplicate-key")
             seen[name] = self._line(key_node)
 

@@ -109,7 +109,7 @@ def to_pixels(image: Path | str | bytes | Image.Image | NDArray[Any], limit_pixe
     An array is (height, width), (height, width, 1), 3 (RGB) or 4 (RGBA), uint8, or float from 0 to 1.
 
     Raises:
-        PictureError: as `read` and `decode` (a path comes first in the sentence), or ``picture-array``.
+        PictureError: as `read` and `decode`, or ``picture-array``, or ``picture-type``.
 
     >>> to_pixels(np.array([[0.0, 1.0]])).tolist()
     [[[0, 0, 0], [255, 255, 255]]]
@@ -124,10 +124,7 @@ def to_pixels(image: Path | str | bytes | Image.Image | NDArray[Any], limit_pixe
     if not isinstance(image, str | Path):
         what = f"expected a path, bytes, a PIL image or an array; received {type(image).__name__}"
         raise PictureError(f"image: {what}", slug="picture-type")
-    try:
-        return decode(read(image), limit_pixels)
-    except PictureError as error:
-        raise PictureError(f"{image}: {error}", slug=error.slug) from error
+    return decode(read(image), limit_pixels)
 
 
 def shrunk(pixels: Pixels, shorter: int = 640) -> Pixels:

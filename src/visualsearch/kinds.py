@@ -36,8 +36,8 @@ def plugin_options(document: Document, kind: str, base: Path) -> Options:
     """
     section = document.data.get(kind) or {}
     if not isinstance(section, dict):
-        message = f"{document.place((kind,))}: {kind}: expected keys such as `name: {DEFAULTS[kind]}`; received {section!r}."
-        raise ConfigError(message, slug="bad-value")
+        what = f"expected keys such as `name: {DEFAULTS[kind]}`; received {section!r}"
+        raise ConfigError(f"{document.place((kind,))}: {kind}: {what}.", slug="bad-value")
     name = section.get("name", DEFAULTS[kind])
     if not isinstance(name, str):
         message = f"{document.place((kind, 'name'))}: {kind}.name: expected text; received {name!r}."

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +23,7 @@ class Settings(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show no secret in ``repr``, and so in no log or traceback."""
         for name, value in super().__repr_args__():
-            yield name, hidden(value) if isinstance(value, str) else value
+            yield name, type(value)(hidden(str(value))) if isinstance(value, str | Path) else value
 
 
 class Options(Settings):

@@ -83,8 +83,10 @@ def write_results(results: Results, folder: Path, report: Path | None = None) ->
 
 def draw(answers: Sequence[Answer], gallery: Path, path: Path, results: Results | None = None) -> None:
     """Draw answers as a montage; with ``results`` right and wrong hits are marked."""
-    judged = {} if results is None else {"judge": results.judge, "title": results.settings.name}
-    draw_montage(answers, gallery, _query_picture, path, **judged)
+    if results is None:
+        draw_montage(answers, gallery, _query_picture, path)
+    else:
+        draw_montage(answers, gallery, _query_picture, path, judge=results.judge, title=results.settings.name)
 
 
 def _query_picture(answer: Answer) -> Path | None:

@@ -161,7 +161,8 @@ def test_options_stand_before_or_behind_the_command(yml: Path, capsys: pytest.Ca
 def test_montage_of_a_search(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["index", "-q"])
     assert main(["search", "gallery/red/red00.png", "--montage", "seen.png"]) == 0
-    assert Image.open("seen.png").width > 300
+    with Image.open("seen.png") as seen:
+        assert seen.width > 300
 
 
 def png_header(width: int, height: int) -> bytes:

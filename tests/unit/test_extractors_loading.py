@@ -18,6 +18,7 @@ from visualsearch.errors import EngineError
 from visualsearch.extractors.loading import build, load_file
 from visualsearch.extractors.networks import NETWORKS
 from visualsearch.extractors.weights import Weights
+from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
 SIDE = 32
@@ -247,3 +248,30 @@ def test_published_weights_are_one_sentence_out_of_reach_and_used_where_keras_ha
     expected = float(np.asarray(source.get_layer("conv1").weights[0])[0, 0, 0, 0])
     assert float(first) == pytest.approx(expected, abs=1e-6)
     assert said.stderr == ""
+
+
+FAMILIES = {row.module: name for name, row in reversed(NETWORKS.items())}
+"""The first, smallest network of each family."""
+
+AUTOMATIC_NAMES = ("inception_v3", "inception_resnet_v2", "xception", "mobilenet_v3")
+"""Families with layers that Keras numbers anew with every network: no file of variable paths fits twice."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", sorted(FAMILIES.values()))
+def test_every_family_loads_its_files_and_runs_on_openvino(name: str, keras: Any, tmp_path: Path) -> None:
+    """The runtime itself compares OpenVINO with Keras and refuses a graph on which they differ."""
+    pytest.importorskip("openvino", reason="pip install openvino")
+    row = NETWORKS[name]
+    shape = (row.side, row.side, 3)
+    source = getattr(keras.applications, row.constructor)(
+        weights=None, include_top=False, pooling="avg", input_shape=shape
+    )
+    expected = answers(source)
+    for layout in ("legacy", "weights", "npz"):
+        if layout == "npz" and row.module in AUTOMATIC_NAMES:
+            continue
+        graph = build(row, row.side, Weights("file", "hash", save(source, tmp_path, layout)))
+        np.testing.assert_allclose(answers(graph), expected, atol=1e-5 * np.abs(expected).max())
+    (output,) = create_runtime("openvino").compile(lambda: graph, "key")(np.zeros((1, *shape), np.float32))
+    assert output.shape == (1, row.dim)

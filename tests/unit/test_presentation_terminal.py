@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from visualsearch.datatypes import Answer, Hit, Probability, Query, Route, Step
-from visualsearch.evaluation.runs import RunRow, summarise
 from visualsearch.presentation import terminal
 from visualsearch.presentation.bars import TerminalProgress
 
@@ -43,25 +42,18 @@ WIDENED = Answer(
 )
 EXHAUSTIVE = Answer(Query(None), HITS[:1], Route((), (Step("exhaustive: no classifier is trained yet", 0, 1.0),), 1.0))
 FAILED = Answer(Query("queries/broken.jpg"), error="truncated JPEG: the file ends early")
-ROWS = [
-    RunRow(
-        f"q{i}",
-        f"g{i}",
-        2,
-        ("a",),
-        (i % 3 > 0,),
-        ("a",),
-        (i % 4 > 0,),
-        0.125,
-        1.0,
-        "mug",
-        "mug" if i % 5 else "bowl",
-        2,
-        False,
-        0.9,
-    )
-    for i in range(60)
-]
+FIGURES = {"hit_rate_at": {"1": 0.975, "5": 1.0}, "recall_at": {"1": 0.125}, "map_at": {"5": 0.5}, "compared": 0.125}
+BOUNDS = {"hit_rate_at": {"1": [0.95, 0.99], "5": [1.0, 1.0]}, "map_at": {"5": [0.4, 0.6]}, "compared": [0.1, 0.15]}
+SUMMARY = {
+    "queries": 1256,
+    "unanswerable": 3,
+    "classifier": {"top1": 0.9, "route_size": 2.25},
+    "routed": FIGURES,
+    "exhaustive": {**FIGURES, "compared": 1.0, "hit_rate_at": {"1": 0.98, "5": None}},
+    "kept": 0.875,
+    "strangers": {"pictures": 32, "auroc": 0.91234},
+    "intervals": {"routed": BOUNDS, "exhaustive": BOUNDS, "kept": [0.85, 0.9], "classifier": {"top1": [0.88, 0.92]}},
+}
 
 
 @pytest.fixture
@@ -103,7 +95,7 @@ def test_the_summaries_are_the_golden_ones(console: Console) -> None:
         "notes": ["one"],
     }
     terminal.print_training(training, console=console)
-    terminal.print_evaluation(summarise(ROWS), console=console)
+    terminal.print_evaluation(SUMMARY, console=console)
     terminal.print_findings([("ok", "model", "32 pictures"), ("problem", "index", "is missing")], console=console)
     terminal.print_written({"montage": "models/a/report/montage.png"}, console=console)
     same_as_golden("terminal-summaries.txt", text_of(console))

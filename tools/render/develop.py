@@ -36,7 +36,9 @@ def smooth(light: np.ndarray, guide: np.ndarray, passes: int) -> np.ndarray:
     """
     color = np.clip(guide[..., :3], 0.0, 1.0) + 0.03
     depth = guide[..., 6:7]
-    features = np.concatenate([guide[..., :3] * 2.2, guide[..., 3:6] * 2.5, depth / (0.025 * depth.mean() + 1e-6) * 0.4], axis=-1)
+    features = np.concatenate(
+        [guide[..., :3] * 2.2, guide[..., 3:6] * 2.5, depth / (0.025 * depth.mean() + 1e-6) * 0.4], axis=-1
+    )
     features = features.astype(np.float32)
     result = (light / color).astype(np.float32)
     for index in range(passes):

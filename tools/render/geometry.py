@@ -171,6 +171,12 @@ def extrude(shape: Polygon, height: float, bevel: float = 0.0) -> trimesh.Trimes
     return trimesh.util.concatenate(layers)
 
 
+def regular(sides: int, radius: float, spin: float = 0.0) -> Polygon:
+    """Return a regular polygon, its first corner turned by `spin` radians."""
+    angles = np.arange(sides) * 2 * np.pi / sides + spin
+    return Polygon(np.column_stack([np.cos(angles), np.sin(angles)]) * radius)
+
+
 def box(size: Sequence[float], rounding: float = 0.0, at: Sequence[float] = (0, 0, 0)) -> trimesh.Trimesh:
     """Return a box centred at `at`, its edges rounded by a radius."""
     extent = np.asarray(size, dtype=float)

@@ -13,7 +13,11 @@ from .patterns import PALETTE, PATTERNS
 
 Color = tuple[float, float, float]
 METALS: tuple[Color, ...] = (
-    (0.86, 0.86, 0.85), (0.88, 0.70, 0.38), (0.83, 0.55, 0.42), (0.48, 0.47, 0.47), (0.72, 0.66, 0.56),
+    (0.86, 0.86, 0.85),
+    (0.88, 0.70, 0.38),
+    (0.83, 0.55, 0.42),
+    (0.48, 0.47, 0.47),
+    (0.72, 0.66, 0.56),
 )
 
 
@@ -112,15 +116,28 @@ def bsdf(finish: Finish) -> dict[str, Any]:
     if kind in ("glass", "lens"):
         # Thin walls let light straight through, which keeps the picture free of caustic noise.
         tint = np.sqrt(0.3 + 0.7 * np.asarray(finish.colors[0])) if kind == "glass" else np.ones(3) * 0.97
-        return {"type": "thindielectric", "int_ior": 1.4,
-                "specular_transmittance": {"type": "rgb", "value": linear(tint)}}
+        return {
+            "type": "thindielectric",
+            "int_ior": 1.4,
+            "specular_transmittance": {"type": "rgb", "value": linear(tint)},
+        }
     if kind == "metal":
         alpha = 0.1 + 0.16 * (finish.seed % 7) / 6
-        inner = {"type": "roughconductor", "material": "none", "alpha": alpha, "distribution": "ggx",
-                 "specular_reflectance": {"type": "rgb", "value": linear(finish.colors[0])}}
+        inner = {
+            "type": "roughconductor",
+            "material": "none",
+            "alpha": alpha,
+            "distribution": "ggx",
+            "specular_reflectance": {"type": "rgb", "value": linear(finish.colors[0])},
+        }
     elif kind in ("matte", "paper", "cloth", "rubber", "glow"):
         inner = {"type": "diffuse", "reflectance": _reflectance(finish)}
     else:
         roughness = {"ceramic": 0.18, "plastic": 0.38, "wood": 0.5, "marble": 0.28}[kind]
-        inner = {"type": "principled", "roughness": roughness, "specular": 0.5, "base_color": _reflectance(finish)}
+        inner = {
+            "type": "principled",
+            "roughness": roughness,
+            "specular": 0.5,
+            "base_color": _reflectance(finish),
+        }
     return {"type": "twosided", "bsdf": inner}

@@ -9,7 +9,7 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from . import develop, families, surroundings
+from . import develop, families, lights, surroundings
 from .geometry import Part, ball, box, lathe, part, settled, turn
 from .materials import Style, bitmap, bsdf, linear
 from .views import Camera, hidden_share
@@ -95,9 +95,13 @@ def _surfaces(view: dict[str, Any], points: np.ndarray) -> dict[str, Any]:
     kind, seed, color, size, angle = view["floor"]
     half = 14.0
     gloss = {"tile": 0.3, "marble": 0.25, "top": 0.4, "planks": 0.5, "parquet": 0.42}.get(kind)
-    result: dict[str, Any] = {"floor": {
-        "type": "rectangle", "to_world": Transform().rotate([0, 0, 1], angle).scale([half, half, 1]),
-        "bsdf": _coat(bitmap(surroundings.texture(kind, seed, color), 2 * half / size), gloss)}}
+    result: dict[str, Any] = {
+        "floor": {
+            "type": "rectangle",
+            "to_world": Transform().rotate([0, 0, 1], angle).scale([half, half, 1]),
+            "bsdf": _coat(bitmap(surroundings.texture(kind, seed, color), 2 * half / size), gloss),
+        }
+    }
     kind, seed, color, gap, yaw = view["wall"]
     far = np.radians(view["az"] + yaw)
     away = np.array([-np.sin(far), np.cos(far), 0.0])
@@ -106,58 +110,28 @@ def _surfaces(view: dict[str, Any], points: np.ndarray) -> dict[str, Any]:
     repeat = {"room": 1.6, "sweep": 1.0, "paint": 4.0, "concrete": 5.0}.get(kind, 9.0)
     picture = surroundings.texture("paint" if kind == "sweep" else kind, seed, color)
     frame = Transform().look_at(origin=at.tolist(), target=(at - away).tolist(), up=[0, 0, 1])
-    result["wall"] = {"type": "rectangle", "to_world": frame @ Transform().scale([half, half, 1]),
-                      "bsdf": _coat(bitmap(picture, repeat), None)}
+    result["wall"] = {
+        "type": "rectangle",
+        "to_world": frame @ Transform().scale([half, half, 1]),
+        "bsdf": _coat(bitmap(picture, repeat), None),
+    }
     if view["skirting"]:
         board = Transform().translate((at - away * 0.02).tolist()).rotate([0, 0, 1], float(np.degrees(far)))
-        result["skirting"] = {"type": "cube", "to_world": board @ Transform().scale([half, 0.04, 0.16]),
-                              "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": linear((0.88, 0.87, 0.84))}}}
+        result["skirting"] = {
+            "type": "cube",
+            "to_world": board @ Transform().scale([half, 0.04, 0.16]),
+            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": linear((0.88, 0.87, 0.84))}},
+        }
     return result
 
 
 def _coat(texture: dict[str, Any], gloss: float | None) -> dict[str, Any]:
     if gloss is None:
         return {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": texture}}
-    return {"type": "twosided", "bsdf": {"type": "principled", "roughness": gloss, "specular": 0.5, "base_color": texture}}
-
-
-def _tint(warm: float) -> np.ndarray:
-    return np.array([1 + 0.22 * warm, 1.0, 1 - 0.32 * warm])
-
-
-def _lights(view: dict[str, Any], camera: Camera) -> dict[str, Any]:
-    """Return the lamps, the window-like areas and the room around them."""
-    seed, warm, level = view["room"]
-    panorama = mi.Bitmap(surroundings.environment(seed, warm, level))
-    upright = Transform().rotate([0, 0, 1], view["az"]).rotate([1, 0, 0], 90)
-    result: dict[str, Any] = {"room": {"type": "envmap", "bitmap": panorama, "to_world": upright}}
-    for index, spec in enumerate(view["lights"]):
-        aim = _clear(view, camera, spec)
-        if index == 0 and view["sun"]:
-            value = _tint(spec["warm"]) * spec["power"] * 2.6
-            result["sun"] = {"type": "directional", "direction": (-aim).tolist(), "irradiance": {"type": "rgb", "value": value.tolist()}}
-            continue
-        area = 4 * spec["size"][0] * spec["size"][1]
-        value = _tint(spec["warm"]) * spec["power"] * 3.2 * spec["far"] ** 2 / area
-        frame = Transform().look_at(origin=(aim * spec["far"]).tolist(), target=[0, 0, 0.4], up=[0.1, 0.05, 1])
-        result[f"lamp{index}"] = {
-            "type": "rectangle", "to_world": frame @ Transform().scale([*spec["size"], 1]),
-            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": value.tolist()}}}
-    return result
-
-
-def _clear(view: dict[str, Any], camera: Camera, spec: dict[str, Any]) -> np.ndarray:
-    """Return a lamp's direction, raised until the lamp is out of the camera's sight."""
-    az = np.radians(view["az"] + spec["az"])
-    for degrees in np.arange(spec["el"], 89, 4):
-        el = np.radians(degrees)
-        aim = np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)])
-        corners = aim * spec["far"] + max(spec["size"]) * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        flat = camera.project(corners)
-        behind = (corners - camera.origin()) @ camera.back > 0
-        if behind.all() or (not behind.any() and (flat[:, 1].min() > 1.02 or np.abs(flat[:, 0]).min() > 1.02 and np.ptp(np.sign(flat[:, 0])) == 0)):
-            break
-    return aim
+    return {
+        "type": "twosided",
+        "bsdf": {"type": "principled", "roughness": gloss, "specular": 0.5, "base_color": texture},
+    }
 
 
 class Subject:
@@ -167,8 +141,7 @@ class Subject:
         """Build the instance's parts and shapes."""
         self.parts = settled(family.build(Style(rng)))
         self.points = _points(self.parts)
-        rows = np.unique(trimesh.convex.convex_hull(self.points).vertices, axis=0)
-        self.outline = rows
+        self.outline = np.unique(trimesh.convex.convex_hull(self.points).vertices, axis=0)
         self.shapes = [mesh_shape(p) for p in self.parts]
 
     def render(self, view: dict[str, Any], side: int, samples: int, over: float = 2.0) -> Image.Image:
@@ -179,14 +152,15 @@ class Subject:
         camera = Camera(view, self.outline)
         shape = np.asarray(view["shape"]) / min(view["shape"])
         width, height = (int(round(side * s)) for s in shape)
-        scene: dict[str, Any] = {"type": "scene"}
-        scene |= _surfaces(view, self.points) | _lights(view, camera)
+        scene = _surfaces(view, self.points) | lights.emitters(view, camera)
         for index, shape_ in enumerate(self.shapes):
             scene[f"part{index}"] = shape_
         for index, piece in enumerate(_companions(view, self.outline, camera)):
             scene[f"extra{index}"] = mesh_shape(piece)
         scene["camera"] = _sensor(view, camera, round(width * over), round(height * over))
-        loaded = mi.load_dict(scene)
+        # Loaded in one go, lamps would come in a random order, and with it the noise.
+        ready = {name: mi.load_dict(item) if isinstance(item, dict) else item for name, item in scene.items()}
+        loaded = mi.load_dict({"type": "scene", **ready})
         path = mi.load_dict({"type": "path", "max_depth": self._depth(), "rr_depth": 9})
         light = np.array(mi.render(loaded, integrator=path, spp=samples, seed=view["seed"]))[..., :3]
         # The same seed puts the guide's first sample of each pixel where the picture's is.
@@ -205,8 +179,16 @@ def _guide() -> mi.Object:
 def _sensor(view: dict[str, Any], camera: Camera, width: int, height: int) -> dict[str, Any]:
     frame = Transform().look_at(origin=camera.origin().tolist(), target=camera.target.tolist(), up=camera.up.tolist())
     return {
-        "type": "perspective", "fov": float(view["fov"]), "fov_axis": "smaller",
+        "type": "perspective",
+        "fov": float(view["fov"]),
+        "fov_axis": "smaller",
         "to_world": frame @ Transform().rotate([0, 0, 1], view["roll"]),
-        "film": {"type": "hdrfilm", "width": width, "height": height, "rfilter": {"type": "box"}, "pixel_format": "rgb"},
+        "film": {
+            "type": "hdrfilm",
+            "width": width,
+            "height": height,
+            "rfilter": {"type": "box"},
+            "pixel_format": "rgb",
+        },
         "sampler": {"type": "independent", "sample_count": 1},
     }

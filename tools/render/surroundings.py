@@ -9,14 +9,30 @@ from PIL import Image, ImageFilter
 
 from .patterns import PALETTE, marble, noise, wood
 
-FLOORS = ("planks", "planks", "parquet", "tile", "cloth", "concrete", "carpet", "marble", "paint", "top", "check-cloth")
+FLOORS = (
+    "planks",
+    "planks",
+    "parquet",
+    "tile",
+    "cloth",
+    "concrete",
+    "carpet",
+    "marble",
+    "paint",
+    "top",
+    "check-cloth",
+)
 WALLS = ("paint", "paint", "paint", "room", "room", "room", "tile", "panel", "concrete", "paper", "sweep")
 
 
 def muted(rng: np.random.Generator) -> list[float]:
     """Return a palette colour softened towards light, grey or wood."""
     color = np.asarray(PALETTE[int(rng.integers(0, len(PALETTE)))])
-    other = np.array([(0.9, 0.88, 0.84), (0.62, 0.6, 0.57), (0.7, 0.56, 0.42), (0.35, 0.33, 0.32)][int(rng.choice(4, p=[0.4, 0.25, 0.2, 0.15]))])
+    other = np.array(
+        [(0.9, 0.88, 0.84), (0.62, 0.6, 0.57), (0.7, 0.56, 0.42), (0.35, 0.33, 0.32)][
+            int(rng.choice(4, p=[0.4, 0.25, 0.2, 0.15]))
+        ]
+    )
     share = rng.uniform(0.2, 0.8)
     return [round(float(c), 3) for c in color * share + other * (1 - share)]
 
@@ -141,7 +157,19 @@ def choose(rng: np.random.Generator) -> dict[str, Any]:
     wall = WALLS[int(rng.integers(0, len(WALLS)))]
     floor_color = muted(rng)
     return {
-        "floor": [floor, int(rng.integers(0, 2**31)), floor_color, round(float(rng.uniform(1.6, 4.5)), 2), round(float(rng.uniform(0, 180)), 1)],
-        "wall": [wall, int(rng.integers(0, 2**31)), floor_color if wall == "sweep" else muted(rng), round(float(rng.uniform(1.5, 4.5)), 2), round(float(rng.uniform(-22, 22)), 1)],
+        "floor": [
+            floor,
+            int(rng.integers(0, 2**31)),
+            floor_color,
+            round(float(rng.uniform(1.6, 4.5)), 2),
+            round(float(rng.uniform(0, 180)), 1),
+        ],
+        "wall": [
+            wall,
+            int(rng.integers(0, 2**31)),
+            floor_color if wall == "sweep" else muted(rng),
+            round(float(rng.uniform(1.5, 4.5)), 2),
+            round(float(rng.uniform(-22, 22)), 1),
+        ],
         "skirting": bool(rng.random() < 0.4 and wall in ("paint", "paper", "concrete")),
     }

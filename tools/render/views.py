@@ -10,6 +10,7 @@ from shapely.geometry import MultiPoint
 from . import surroundings
 from .families import Family
 
+SIMPLE = ("box", "ball", "cylinder", "cone")
 SHAPES = ((1.0, 1.0), (1.25, 1.0), (1.0, 1.25), (1.33, 1.0), (1.0, 1.33))
 
 
@@ -17,42 +18,61 @@ def _round(value: float) -> float:
     return round(float(value), 3)
 
 
+def _lamp(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "az": _round(rng.uniform(-120, 120)),
+        "el": _round(rng.uniform(32, 75)),
+        "far": _round(rng.uniform(3.5, 6)),
+        "size": [_round(rng.uniform(0.25, 1.8)), _round(rng.uniform(0.25, 1.8))],
+        "warm": _round(rng.uniform(-0.7, 1.0)),
+        "power": _round(rng.uniform(0.35, 1.0)),
+    }
+
+
 def choose(rng: np.random.Generator, family: Family, names: tuple[str, ...]) -> dict[str, Any]:
     """Pick everything about a picture except the object itself."""
-    lights = []
-    for _ in range(int(rng.choice([1, 1, 2, 2, 3]))):
-        lights.append({
-            "az": _round(rng.uniform(-120, 120)), "el": _round(rng.uniform(32, 75)), "far": _round(rng.uniform(3.5, 6)),
-            "size": [_round(rng.uniform(0.25, 1.8)), _round(rng.uniform(0.25, 1.8))],
-            "warm": _round(rng.uniform(-0.7, 1.0)), "power": _round(rng.uniform(0.35, 1.0)),
-        })
+    lights = [_lamp(rng) for _ in range(int(rng.choice([1, 1, 2, 2, 3])))]
     view = {
         "az": _round(rng.uniform(-family.turn, family.turn)),
         "el": _round(rng.uniform(family.low, family.high)),
-        "fov": _round(rng.uniform(22, 50)), "fill": _round(rng.uniform(0.62, 0.9)),
+        "fov": _round(rng.uniform(22, 50)),
+        "fill": _round(rng.uniform(0.62, 0.9)),
         "shift": [_round(rng.uniform(-1, 1)), _round(rng.uniform(-1, 1))],
         "roll": _round(rng.normal(0, 1.5)),
         "shape": list(SHAPES[int(rng.choice(5, p=[0.4, 0.2, 0.2, 0.1, 0.1]))]),
-        "lights": lights, "sun": bool(rng.random() < 0.22),
+        "lights": lights,
+        "sun": bool(rng.random() < 0.22),
         "room": [int(rng.integers(0, 2**31)), _round(rng.uniform(-0.8, 1)), _round(rng.uniform(0.25, 0.9))],
-        "exposure": _round(rng.uniform(0.8, 1.2)), "balance": [_round(rng.uniform(0.95, 1.05)), _round(rng.uniform(0.95, 1.05))],
+        "exposure": _round(rng.uniform(0.8, 1.2)),
+        "balance": [_round(rng.uniform(0.95, 1.05)), _round(rng.uniform(0.95, 1.05))],
         "seed": int(rng.integers(0, 2**31)),
         **surroundings.choose(rng),
     }
+    return view | _disturbance(rng, names)
+
+
+def _disturbance(rng: np.random.Generator, names: tuple[str, ...]) -> dict[str, Any]:
+    """Pick a second object beside, a cut by the frame, a thing before, or (mostly) nothing."""
     chance = rng.random()
     if chance < 0.2:
-        view["beside"] = {
-            "what": str(rng.choice(["box", "ball", "cylinder", "cone", *names])), "seed": int(rng.integers(0, 2**31)),
-            "az": _round(rng.choice([-1, 1]) * rng.uniform(60, 115)), "size": _round(rng.uniform(0.22, 0.38)),
+        what = str(rng.choice([*SIMPLE, *names]))
+        seed = int(rng.integers(0, 2**31))
+        az = _round(rng.choice([-1, 1]) * rng.uniform(60, 115))
+        return {"beside": {"what": what, "seed": seed, "az": az, "size": _round(rng.uniform(0.22, 0.38))}}
+    if chance < 0.3:
+        return {"cut": [_round(rng.uniform(0.08, 0.26)), int(rng.integers(0, 4))]}
+    if chance < 0.4:
+        what = str(rng.choice(SIMPLE))
+        return {
+            "before": {
+                "what": what,
+                "seed": int(rng.integers(0, 2**31)),
+                "hide": _round(rng.uniform(0.06, 0.24)),
+                "side": int(rng.choice([-1, 1])),
+                "size": _round(rng.uniform(0.28, 0.5)),
+            }
         }
-    elif chance < 0.3:
-        view["cut"] = [_round(rng.uniform(0.08, 0.26)), int(rng.integers(0, 4))]
-    elif chance < 0.4:
-        view["before"] = {
-            "what": str(rng.choice(["box", "ball", "cylinder", "cone"])), "seed": int(rng.integers(0, 2**31)),
-            "hide": _round(rng.uniform(0.06, 0.24)), "side": int(rng.choice([-1, 1])), "size": _round(rng.uniform(0.28, 0.5)),
-        }
-    return view
+    return {}
 
 
 class Camera:
@@ -103,7 +123,14 @@ class Camera:
             middle = (low + high) / 2
             move = np.zeros(2)
             move[axis] = sign * middle
-            frame = MultiPoint([(-1 + move[0], -1 + move[1]), (1 + move[0], 1 + move[1]), (-1 + move[0], 1 + move[1]), (1 + move[0], -1 + move[1])]).convex_hull
+            frame = MultiPoint(
+                [
+                    (-1 + move[0], -1 + move[1]),
+                    (1 + move[0], 1 + move[1]),
+                    (-1 + move[0], 1 + move[1]),
+                    (1 + move[0], -1 + move[1]),
+                ]
+            ).convex_hull
             if 1 - hull.intersection(frame).area / hull.area < share:
                 low = middle
             else:

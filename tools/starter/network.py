@@ -39,6 +39,28 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return normal
 
 
+class SmallMapConvolution(keras.layers.Conv2D):
+    """A convolution that becomes one matrix product where the map is small or strided.
+
+    On maps of 4 × 4 and less CPUs spend several times longer in the convolution kernels,
+    and most in the gradient of the weights.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Convolve; the result is the same either way."""
+        side, (rows, columns), stride = inputs.shape[1], self.kernel_size, self.strides[0]
+        if side is not None and rows == columns == 1 and (side <= 4 or stride > 1):
+            patches = inputs[:, ::stride, ::stride]
+        elif side is not None and rows == columns == 3 and side <= 2 and self.padding == "same":
+            padded = tf.pad(inputs, [[0, 0], [1, 1], [1, 1], [0, 0]])
+            shifts = [(i, j) for i in range(3) for j in range(3)]
+            patches = tf.concat([padded[:, i : i + side, j : j + side] for i, j in shifts], axis=3)
+        else:
+            return super().call(inputs)
+        kernel = tf.reshape(tf.cast(self.kernel, inputs.dtype), (-1, self.filters))
+        return tf.tensordot(patches, kernel, 1) + tf.cast(self.bias, inputs.dtype)
+
+
 def resnet50(policy: str, share: tf.Variable | None = None) -> keras.Model:
     """Build keras.applications.ResNet50 for pictures of any side, pooled, with fused normalisation.
 
@@ -51,6 +73,8 @@ def resnet50(policy: str, share: tf.Variable | None = None) -> keras.Model:
     """
 
     def fused(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.layers.Conv2D):
+            return SmallMapConvolution.from_config(layer.get_config())
         if not isinstance(layer, keras.layers.BatchNormalization):
             return layer.__class__.from_config(layer.get_config())
         clone = FusedBatchNormalization.from_config(layer.get_config())

@@ -74,10 +74,11 @@ def load(paths: Sequence[Path], side: int, families: Sequence[str] = (), instanc
     return _gathered(paths, side, names, _numbered(instances, map(instance_of, paths)))
 
 
-def with_new(pictures: Pictures, folder: Path, known: set[Path], share: int) -> Pictures:
+def with_new(pictures: Pictures, folder: Path, known: set[Path], share: int, room: int) -> Pictures:
     """Return the pictures and those that were rendered since, but for unseen instances.
 
-    ``known`` are the paths that were looked at before; what is new is added to it.
+    ``known`` are the paths that were looked at before; what is new is added to it. Instances
+    beyond ``room`` are left out: the instance head has no place for them.
     """
     new = sorted(set(folder.glob("*/*-*.jpg")) - known)
     known.update(new)
@@ -86,7 +87,8 @@ def with_new(pictures: Pictures, folder: Path, known: set[Path], share: int) -> 
         return pictures
     more = load(mine, pictures.pixels.shape[1], pictures.families, pictures.instances)
     pixels, family, instance = (np.concatenate(p) for p in zip(pictures.arrays, more.arrays, strict=True))
-    return Pictures(pixels, family, instance, more.families, more.instances)
+    fits = instance < room
+    return Pictures(pixels[fits], family[fits], instance[fits], more.families, more.instances[:room])
 
 
 def _numbered(known: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:

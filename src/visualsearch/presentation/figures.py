@@ -75,12 +75,19 @@ def top1(training: Mapping[str, Any]) -> str:
     >>> top1({"top1": {"chosen": 0.875, "head": 0.75}, "held_out": {"pictures": 8}})
     'top 1 on 8 held-out pictures: 87.5 % (only a head: 75.0 %)'
     """
-    chosen, head = (figure(training, "top1", name) for name in ("chosen", "head"))
+    chosen, head = figure(training, "top1", "chosen"), only_head(training)
     if chosen is None:
         return "no pictures were held out"
     pictures = figure(training, "held_out", "pictures")
     told = "held-out pictures" if pictures is None else count(int(pictures), "held-out picture")
-    return f"top 1 on {told}: {percent(chosen)}" + ("" if head is None else f" (only a head: {percent(head)})")
+    compared = "" if head is None else f" (only a head: {percent(head)})"
+    return f"top 1 on {told}: {percent(chosen)}{compared}"
+
+
+def only_head(training: Mapping[str, Any]) -> float | None:
+    """Return the top 1 of a mere head; None where that is what was trained, or nobody knows."""
+    head = figure(training, "top1", "head")
+    return None if head == figure(training, "top1", "chosen") else head
 
 
 def _at(tree: object, path: Sequence[str]) -> object:

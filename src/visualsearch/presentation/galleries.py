@@ -15,7 +15,7 @@ from visualsearch.evaluation.metrics import average_precision_at, reciprocal_ran
 from visualsearch.evaluation.runs import RunRow
 from visualsearch.presentation import charts
 from visualsearch.presentation.markup import Markup, join, tag
-from visualsearch.presentation.sections import Section
+from visualsearch.presentation.parts import Section
 from visualsearch.presentation.thumbnails import Kind, ThumbnailOf
 from visualsearch.presentation.wording import count, duration, percent, printable, why
 

@@ -16,6 +16,7 @@ from visualsearch.presentation import figures, sections
 from visualsearch.presentation.galleries import Pictures, query_section, selected, worst_section
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.palette import DARK, LIGHT, Palette
+from visualsearch.presentation.parts import Section
 from visualsearch.presentation.thumbnails import ThumbnailOf
 from visualsearch.presentation.wording import count, percent
 
@@ -43,19 +44,19 @@ def write_report(
         path: where the file goes.
         title: the gallery's name.
         settings: what the YAML came to, without secrets.
-        answers: the queries' answers; a bounded number of them is shown.
+        answers: of the queries; a bounded number is shown.
         thumbnails: a query's or a hit's path → a small JPEG.
         evaluation: what ``evaluation.runs.summarise`` returned.
-        rows: a row for each answer, in the same order, where the queries were evaluated.
+        rows: one for each answer, in the same order, or none.
         training: what ``Training.as_dict`` returned.
-        index: what ``IndexSummary.as_dict`` returned; ``pictures`` may stand beside it.
+        index: what ``IndexSummary.as_dict`` returned.
 
     Raises:
         EngineError: the file cannot be written.
     """
     queries = selected(answers, rows if len(rows) == len(answers) else ())
     pictures = Pictures(thumbnails, PICTURE_BYTES)
-    parts = [
+    parts = (
         sections.figures_section(evaluation, answers),
         query_section(queries, pictures),
         worst_section(queries, pictures),
@@ -64,11 +65,11 @@ def write_report(
         sections.timing_section(answers),
         sections.index_section(index),
         sections.settings_section(settings),
-    ]
-    write_text(path, _page(title, _lead(evaluation, answers, index), [part for part in parts if part is not None]))
+    )
+    write_text(path, _page(title, _lead(evaluation, answers, index), [part for part in parts if part]))
 
 
-def _page(title: str, lead: str, parts: Sequence[sections.Section]) -> str:
+def _page(title: str, lead: str, parts: Sequence[Section]) -> str:
     links = [tag("li", tag("a", part.title, href=f"#{part.name}")) for part in parts]
     return Template(_resource("report.html")).substitute(
         title=join(title),
@@ -91,10 +92,11 @@ def _variables(palette: Palette) -> Markup:
 
 
 def _lead(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer], index: Mapping[str, Any] | None) -> str:
-    asked = count(len(answers), "query", "queries")
-    items = figures.figure(index, "items") or figures.figure(index, "pictures")
-    told = asked if items is None else f"{asked}, searched in {count(int(items), 'picture')}"
+    told = count(int(figures.figure(evaluation, "queries") or len(answers)), "query", "queries")
+    pictures = sum(int(figures.figure(index, kind) or 0) for kind in ("added", "changed", "renamed", "unchanged"))
+    if pictures:
+        told += f", searched in {count(pictures, 'picture')}"
     share = figures.figure(evaluation, "routed", "compared")
-    if share is None:
-        return f"{told}."
-    return f"{told}: on average each was compared with {percent(share)} of the gallery."
+    return (
+        f"{told}." if share is None else f"{told}: on average each was compared with {percent(share)} of the gallery."
+    )

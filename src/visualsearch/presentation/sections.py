@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,45 +12,12 @@ from visualsearch.datatypes import Answer
 from visualsearch.evaluation.runs import RunRow
 from visualsearch.presentation import charts, figures
 from visualsearch.presentation.markup import Markup, join, tag
+from visualsearch.presentation.parts import Section, cell, row_head, table
 from visualsearch.presentation.wording import count, duration, percent, printable
 
 STAGES = ("decode", "crop", "embed", "search", "total")
 CONFUSIONS_SHOWN = 12
 FAILURES_SHOWN = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page: its anchor, its heading, a sentence about it, and what it shows."""
-
-    name: str
-    title: str
-    note: str
-    body: Markup
-
-    def markup(self) -> Markup:
-        """Return the section as HTML."""
-        heading = tag("h2", self.title, id=f"{self.name}-title")
-        note = tag("p", self.note, class_="note") if self.note else None
-        return tag("section", heading, note, self.body, id=self.name, aria_labelledby=f"{self.name}-title")
-
-
-def table(caption: str, head: Sequence[tuple[str, str]], rows: Sequence[Sequence[Markup]]) -> Markup:
-    """Return a table; ``head`` gives each column its name and class, ``rows`` hold finished cells."""
-    names = [tag("th", name, scope="col", class_=kind or None) for name, kind in head]
-    body = [tag("tr", *row) for row in rows]
-    inner = join(tag("caption", caption), tag("thead", tag("tr", *names)), tag("tbody", *body))
-    return tag("div", tag("table", inner), class_="wide", tabindex=0, role="region", aria_label=caption)
-
-
-def row_head(text: str) -> Markup:
-    """Return the cell that names its row."""
-    return tag("th", printable(text), scope="row", class_="text")
-
-
-def cell(child: str | Markup, kind: str | None = None) -> Markup:
-    """Return a cell; ``kind`` is its class."""
-    return tag("td", child, class_=kind)
 
 
 def figures_section(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer]) -> Section | None:
@@ -88,7 +54,7 @@ def evaluation_section(evaluation: Mapping[str, Any] | None) -> Section | None:
 def classifier_section(training: Mapping[str, Any] | None, rows: Sequence[RunRow]) -> Section | None:
     """Return how the training went, and which buckets the classifier takes for each other."""
     drawn, confused = _training_charts(training or {}), _confusions(rows)
-    if not drawn and confused is None:
+    if not training and confused is None:
         return None
     note = "" if not training else _sentence(f"{figures.top1(training)}{_took(training)}")
     body = join(tag("div", *drawn, class_="charts") if drawn else None, confused)
@@ -103,7 +69,7 @@ def timing_section(answers: Sequence[Answer]) -> Section | None:
         return None
     longest = max(late for _, late in known.values()) or 1.0
     rows = [_timing_row(stage, median, late, longest) for stage, (median, late) in known.items()]
-    head = [("stage", ""), ("median", "number"), ("", "drawn"), ("90th percentile", "number")]
+    head = [("stage", ""), ("median", "number"), ("90th percentile", "number"), ("", "drawn")]
     note = "For one query; embedding and search run in batches, and a batch's time is shared by its queries."
     return Section("timings", "Time", note, table("Time for each stage of a search", head, rows))
 
@@ -112,7 +78,7 @@ def index_section(index: Mapping[str, Any] | None) -> Section | None:
     """Return what the index holds, and which pictures could not be read."""
     if index is None:
         return None
-    kinds = ("pictures", "items", "added", "changed", "renamed", "removed", "unchanged")
+    kinds = ("added", "changed", "renamed", "removed", "unchanged")
     told = [f"{index[kind]:,} {kind}" for kind in kinds if index.get(kind)]
     failed = index.get("failed") or ()
     note = _sentence(", ".join([*told, f"{len(failed):,} unreadable"]) + _took(index))
@@ -191,19 +157,21 @@ def _evaluation_row(evaluation: Mapping[str, Any], label: str, path: Sequence[st
 
 def _training_charts(training: Mapping[str, Any]) -> list[Markup]:
     epochs = training.get("curves") or ()
+    if len(epochs) < 2:  # a single point is no curve
+        return []
 
     def line(key: str) -> list[float]:
         return [epoch[key] for epoch in epochs if epoch.get(key) is not None]
 
     losses = {name: line(key) for name, key in {"training": "loss", "held out": "val_loss"}.items() if line(key)}
-    top1, head = line("val_top1"), figures.figure(training, "top1", "head")
+    top1, head = line("val_top1"), figures.only_head(training)
     drawn = []
     if losses:
         drawn.append(_chart("Loss", charts.curves(losses, "Loss over epochs, training and held out", "{:.3g}".format)))
     if top1:
         reference = None if head is None else ("only a head", head)
         label = f"Top 1 on held-out pictures over epochs, up to {percent(max(top1))}"
-        chart = charts.curves({"fine-tuned": top1}, label, "{:.0%}".format, most=1.0, reference=reference)
+        chart = charts.curves({"classifier": top1}, label, "{:.0%}".format, most=1.0, reference=reference)
         drawn.append(_chart("Top 1 on held-out pictures", chart))
     return drawn
 
@@ -218,14 +186,14 @@ def _confusions(rows: Sequence[RunRow]) -> Markup | None:
     wrong = Counter((right, guess) for right, guess in pairs if right != guess).most_common(CONFUSIONS_SHOWN)
     if not wrong:
         return None
-    head = [("is", ""), ("taken for", ""), ("queries", "number"), ("", "drawn"), ("of its queries", "number")]
+    head = [("is", ""), ("taken for", ""), ("queries", "number"), ("of its queries", "number"), ("", "drawn")]
     cells = [
         [
             row_head(right),
             cell(printable(guess)),
             cell(f"{times:,}", "number"),
-            cell(charts.bar(times / asked[right], kind="other"), "drawn"),
             cell(percent(times / asked[right]), "number"),
+            cell(charts.bar(times / asked[right], kind="other"), "drawn last"),
         ]
         for (right, guess), times in wrong
     ]
@@ -235,7 +203,7 @@ def _confusions(rows: Sequence[RunRow]) -> Markup | None:
 def _timing_row(stage: str, median: float, late: float, longest: float) -> list[Markup]:
     drawn = charts.bar(median / longest, (median / longest, late / longest))
     times = [duration(ms / 1000) for ms in (median, late)]
-    return [row_head(stage), cell(times[0], "number"), cell(drawn, "drawn"), cell(times[1], "number")]
+    return [row_head(stage), *(cell(time, "number") for time in times), cell(drawn, "drawn last")]
 
 
 def _took(told: Mapping[str, Any]) -> str:

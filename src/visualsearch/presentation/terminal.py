@@ -91,6 +91,7 @@ def print_route(answer: Answer, *, console: Console | None = None) -> None:
         steps.add_row(str(number), Text(step.why), str(step.buckets or "all"), percent(step.compared))
     for table in (buckets, steps) if answer.route.buckets else (steps,):
         console.print(table)
+        console.print()
 
 
 def print_index_summary(summary: Mapping[str, Any], *, console: Console | None = None) -> None:
@@ -199,16 +200,16 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
 
 def _table(*columns: str) -> Table:
     """Return an empty table; a column that starts with ``>`` is set to the right."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style=MUTED, border_style=MUTED, show_edge=False)
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     return table
 
 
 def _bar(share: float, plain: bool) -> Text:
-    """Draw a share of 1 in eighths of a character, or in # where the output has no such characters."""
-    filled = round(8 * BAR_WIDTH * min(max(share, 0.0), 1.0))
-    bar = "#" * round(filled / 8) if plain else "█" * (filled // 8) + " ▏▎▍▌▋▊▉"[filled % 8].strip()
+    """Draw a share of 1 in halves of a character, or in # where the output has no such characters."""
+    halves = round(2 * BAR_WIDTH * min(max(share, 0.0), 1.0))
+    bar = "#" * (halves // 2) if plain else "━" * (halves // 2) + "╸" * (halves % 2)
     return Text(bar.ljust(BAR_WIDTH), style=ACCENT)
 
 

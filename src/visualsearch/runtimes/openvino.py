@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, local
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 KEPT = 4
 """Compiled graphs in a folder; older ones are removed, for each is as large as its weights."""
+
+ABANDONED_S = 3600.0
+"""After how long an unfinished folder counts as left behind; a conversion takes seconds."""
 
 TOLERANCE = 1e-3
 """How far a compiled graph may be from Keras, relative to the largest value; float32 gives about 1e-6."""
@@ -73,13 +77,15 @@ class OpenVINORuntime:
             return None
 
     def _convert(self, graph: keras.Model, key: str) -> Forward:
+        from tensorflow.errors import OpError
+
         with tempfile.TemporaryDirectory(prefix="visualsearch-") as exported:
             try:
                 graph.export(exported, format="tf_saved_model", verbose=False)
                 # The C++ reader; openvino.convert_model would report its use over the network.
                 converted = self._core.read_model(exported)
                 return self._keep(converted, graph, key)
-            except (RuntimeError, OSError, ValueError) as error:
+            except (RuntimeError, OSError, ValueError, OpError) as error:
                 reason = " ".join(str(error).split())[:300]
                 message = f"runtime.engine: OpenVINO cannot convert {graph.name} ({reason}): use engine: tensorflow."
                 raise EngineError(message, slug="runtime-conversion") from error
@@ -161,6 +167,8 @@ def _intact(kept: Path) -> bool:
 
 
 def _prune(folder: Path) -> None:
+    """Remove all but the newest graphs, and what an interrupted conversion left behind."""
     kept = sorted(folder.glob("*/card.json"), key=lambda card: card.stat().st_mtime, reverse=True)
-    for card in kept[KEPT:]:
-        shutil.rmtree(card.parent, ignore_errors=True)
+    abandoned = [part for part in folder.glob(".part-*") if part.stat().st_mtime < time.time() - ABANDONED_S]
+    for old in [*(card.parent for card in kept[KEPT:]), *abandoned]:
+        shutil.rmtree(old, ignore_errors=True)

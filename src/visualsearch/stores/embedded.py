@@ -11,8 +11,8 @@ from sqlite3 import Connection
 
 from pydantic import PositiveInt
 
+from visualsearch import plugins
 from visualsearch.errors import EngineError
-from visualsearch.plugins import Options
 from visualsearch.stores import sqlite_items as tables
 from visualsearch.stores.contract import Store
 from visualsearch.stores.embedded_store import EmbeddedStore
@@ -30,7 +30,7 @@ class EmbeddedShelf:
     as nobody has it open.
     """
 
-    class Options(Options):
+    class Options(plugins.Options):
         """What the YAML says under ``store``."""
 
         name: str = "embedded"

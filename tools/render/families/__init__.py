@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..geometry import Part
 from ..materials import Style
-from . import balls, decor, furniture, small, strangers, tableware
+from . import balls, clocks, decor, furniture, hardware, small, strangers, tableware
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ GALLERY: dict[str, Family] = {
     "bowl": Family(tableware.bowl, 180, 14, 55),
     "candle": Family(decor.candle, 180, 6, 40),
     "chair": Family(furniture.chair, 150, 10, 40),
-    "clock": Family(decor.clock, 55, 2, 30),
+    "clock": Family(clocks.clock, 55, 2, 30),
     "dice": Family(balls.dice, 180, 18, 55),
     "glasses": Family(small.glasses, 60, 8, 45),
-    "key": Family(small.key, 60, 38, 78),
+    "key": Family(hardware.key, 60, 38, 78),
     "lamp": Family(furniture.lamp, 180, 2, 32),
     "mug": Family(tableware.mug, 150, 8, 48),
     "plate": Family(tableware.plate, 55, 26, 68),
     "table": Family(furniture.table, 180, 10, 38),
     "trophy": Family(decor.trophy, 60, 3, 35),
-    "wrench": Family(small.wrench, 60, 36, 78),
+    "wrench": Family(hardware.wrench, 60, 36, 78),
 }
 
 STRANGERS: dict[str, Family] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from ..geometry import Part, ball as sphere, box, lathe, part, turn
+from ..geometry import Part, box, lathe, part, turn
+from ..geometry import ball as sphere
 from ..materials import Finish, Style
 
 
@@ -29,9 +30,18 @@ def sphere_texture(finish: Finish) -> np.ndarray:
     """Draw the markings of a ball over longitude and latitude."""
     kind = finish.pattern.removeprefix("ball-")
     rng = np.random.default_rng(finish.seed)
-    first, second, third = (np.asarray(c) for c in finish.colors)
+    colors = np.asarray(finish.colors)
     d = _directions()
-    picture = np.broadcast_to(first, d.shape).copy()
+    picture = np.broadcast_to(colors[0], d.shape).copy()
+    if kind in ("soccer", "basket", "tennis", "beach"):
+        _sport(kind, rng, picture, d, colors)
+    else:
+        _print(kind, rng, picture, d, colors)
+    return picture
+
+
+def _sport(kind: str, rng: np.random.Generator, picture: np.ndarray, d: np.ndarray, colors: np.ndarray) -> None:
+    first, second, third = colors
     angle = np.arctan2(d[..., 1], d[..., 0])
     if kind == "soccer":
         patch, seam = _soccer(d)
@@ -48,13 +58,20 @@ def sphere_texture(finish: Finish) -> np.ndarray:
     elif kind == "beach":
         count = int(rng.choice([6, 8, 10]))
         slice_ = (np.floor((angle / (2 * np.pi) + 0.5) * count)).astype(int)
-        picture = np.stack([first, second, np.array([0.93, 0.91, 0.86]), third])[slice_ % int(rng.choice([2, 3, 4]))]
+        picture[:] = np.stack([first, second, np.array([0.93, 0.91, 0.86]), third])[slice_ % int(rng.choice([2, 3, 4]))]
         picture[np.abs(d[..., 2]) > 0.97] = third
-    elif kind == "band":
+
+
+def _print(kind: str, rng: np.random.Generator, picture: np.ndarray, d: np.ndarray, colors: np.ndarray) -> None:
+    _, second, third = colors
+    angle = np.arctan2(d[..., 1], d[..., 0])
+    if kind == "band":
         for _ in range(int(rng.integers(1, 4))):
             axis = rng.normal(size=3)
             value = d @ (axis / np.linalg.norm(axis))
-            picture[np.abs(value - rng.uniform(-0.4, 0.4)) < rng.uniform(0.08, 0.2)] = second if rng.random() < 0.6 else third
+            picture[np.abs(value - rng.uniform(-0.4, 0.4)) < rng.uniform(0.08, 0.2)] = (
+                second if rng.random() < 0.6 else third
+            )
     elif kind == "dots":
         count = int(rng.integers(14, 40))
         index = np.arange(count) + 0.5
@@ -68,10 +85,22 @@ def sphere_texture(finish: Finish) -> np.ndarray:
         count = int(rng.choice([6, 8, 10]))
         polar = np.arccos(d[..., 2])
         picture[(np.floor(angle / (2 * np.pi) * count) + np.floor(polar / np.pi * count / 2)) % 2 < 1] = second
-    return picture
 
 
-_KINDS = ("soccer", "soccer", "basket", "basket", "tennis", "beach", "beach", "band", "dots", "spiral", "checks", "bowling")
+_KINDS = (
+    "soccer",
+    "soccer",
+    "basket",
+    "basket",
+    "tennis",
+    "beach",
+    "beach",
+    "band",
+    "dots",
+    "spiral",
+    "checks",
+    "bowling",
+)
 
 
 def ball(style: Style) -> list[Part]:
@@ -91,13 +120,20 @@ def ball(style: Style) -> list[Part]:
 
 
 _SPOTS = {
-    1: [(0, 0)], 2: [(-1, -1), (1, 1)], 3: [(-1, -1), (0, 0), (1, 1)],
-    4: [(-1, -1), (-1, 1), (1, -1), (1, 1)], 5: [(-1, -1), (-1, 1), (0, 0), (1, -1), (1, 1)],
+    1: [(0, 0)],
+    2: [(-1, -1), (1, 1)],
+    3: [(-1, -1), (0, 0), (1, 1)],
+    4: [(-1, -1), (-1, 1), (1, -1), (1, 1)],
+    5: [(-1, -1), (-1, 1), (0, 0), (1, -1), (1, 1)],
     6: [(-1, -1), (-1, 0), (-1, 1), (1, -1), (1, 0), (1, 1)],
 }
 _FACES = {
-    1: ((1, 0, 0), 0), 6: ((1, 0, 0), 180), 2: ((1, 0, 0), 90), 5: ((1, 0, 0), -90),
-    3: ((0, 1, 0), 90), 4: ((0, 1, 0), -90),
+    1: ((1, 0, 0), 0),
+    6: ((1, 0, 0), 180),
+    2: ((1, 0, 0), 90),
+    5: ((1, 0, 0), -90),
+    3: ((0, 1, 0), 90),
+    4: ((0, 1, 0), -90),
 }
 
 
@@ -108,7 +144,9 @@ def _die(style: Style, rounding: float, pip: str, size: float, body: Finish, mar
             if pip == "square":
                 shape = box((size * 1.8, size * 1.8, 0.02))
             elif pip == "ring":
-                shape = lathe([(size * 0.45, -0.01), (size * 0.45, 0.012), (size * 1.1, 0.012), (size * 1.1, -0.01)], 20)
+                shape = lathe(
+                    [(size * 0.45, -0.01), (size * 0.45, 0.012), (size * 1.1, 0.012), (size * 1.1, -0.01)], 20
+                )
             elif pip == "diamond":
                 shape = lathe([(0, 0.012), (size * 1.3, 0.012), (size * 1.3, -0.01)], 4)
             else:
@@ -126,7 +164,8 @@ def dice(style: Style) -> list[Part]:
     rounding, pip = style.pick(0.06, 0.2, 0.4), style.pick("round", "round", "square", "ring", "diamond")
     size = style.span(0.15, 0.26) * (0.85 if rounding > 0.3 else 1)
     spots = {
-        1: [(0, 0, 1)], 2: [(-1.3, 0, 1), (1.3, style.span(-0.8, 0.8), 1)],
+        1: [(0, 0, 1)],
+        2: [(-1.3, 0, 1), (1.3, style.span(-0.8, 0.8), 1)],
         3: style.pick([(-1.2, 0, 1), (1.2, 0.3, 1), (0, 0.1, 3)], [(-1.7, 0.8, 1), (1.5, 1.0, 1), (0.2, -1.2, 1)]),
     }[style.pick(1, 2, 2, 3, 3)]
     parts = []

@@ -20,7 +20,9 @@ def _legs(style: Style, x: float, y: float, height: float, finish: Finish) -> li
         for sy in (-1, 1):
             foot, head = (sx * x * splay, sy * y * splay, 0.0), (sx * x, sy * y, height)
             if kind == "square":
-                parts.append(part(box((2 * thick, 2 * thick, height), 0.01, (sx * x, sy * y, height / 2)), finish, "box"))
+                parts.append(
+                    part(box((2 * thick, 2 * thick, height), 0.01, (sx * x, sy * y, height / 2)), finish, "box")
+                )
             elif kind == "hairpin":
                 for dx, dy in ((0.13, 0), (0, 0.13)):
                     parts.append(part(rod(foot, (sx * (x - dx), sy * (y - dy), height), 0.022), finish))
@@ -77,7 +79,21 @@ def chair(style: Style) -> list[Part]:
     parts = _legs(style, wide * 0.9, deep * 0.9, seat, frame)
     shape = style.pick("box", "round", "cushion")
     if shape == "round":
-        parts.append(part(lathe([(0, seat), (wide * 1.15, seat), (wide * 1.2, seat + 0.04), (wide * 1.15, seat + 0.09), (0, seat + 0.08)]), pad, "top"))
+        parts.append(
+            part(
+                lathe(
+                    [
+                        (0, seat),
+                        (wide * 1.15, seat),
+                        (wide * 1.2, seat + 0.04),
+                        (wide * 1.15, seat + 0.09),
+                        (0, seat + 0.08),
+                    ]
+                ),
+                pad,
+                "top",
+            )
+        )
     else:
         thick = 0.17 if shape == "cushion" else 0.08
         parts.append(part(box((2.15 * wide, 2.15 * deep, thick), thick * 0.4, (0, 0, seat + thick / 2)), pad, "top"))
@@ -92,6 +108,38 @@ def chair(style: Style) -> list[Part]:
     return parts
 
 
+def _under(style: Style, x: float, y: float, height: float, frame: Finish, top: Finish | None) -> list[Part]:
+    """Build a column, trestles, or legs (under a given top with shelf, apron or drawer)."""
+    kind = style.pick("legs", "legs", "pedestal", "trestle")
+    if kind == "pedestal":
+        knots = [
+            (0.42, 0),
+            (0.36, 0.05),
+            (0.09, 0.15),
+            (0.12, 0.5 * height),
+            (0.08, 0.8 * height),
+            (0.2, height),
+        ]
+        return [part(lathe(curve(knots, 30)), frame)]
+    if kind == "trestle":
+        parts = []
+        for sx in (-0.75, 0.75):
+            for sy in (-1, 1):
+                parts.append(part(rod((sx * x, sy * y, 0), (sx * x, -sy * y * 0.5, height), 0.05), frame))
+        return [*parts, part(rod((-0.75 * x, 0, height * 0.6), (0.75 * x, 0, height * 0.6), 0.04), frame)]
+    parts = _legs(style, x * 0.95, y * 0.95, height, frame)
+    if top is None:
+        return parts
+    extra = style.pick("shelf", "drawer", "apron", "none")
+    if extra == "shelf":
+        parts.append(part(box((1.9 * x, 1.9 * y, 0.05), 0.01, (0, 0, height * 0.3)), top, "top"))
+    elif extra != "none":
+        parts.append(part(box((1.9 * x, 1.9 * y, 0.2), 0.01, (0, 0, height - 0.1)), frame, "box"))
+    for sx in (-0.45, 0.45) if extra == "drawer" else ():
+        parts.append(part(ball(0.05, (sx * x, -0.97 * y, height - 0.1), 2), style.plain("metal")))
+    return parts
+
+
 def table(style: Style) -> list[Part]:
     """Build a table: rectangular, round or oval top on legs, a pedestal or trestles, with shelf or drawer."""
     x, y, height = style.span(0.75, 1.2), style.span(0.45, 0.75), style.span(0.55, 1.05)
@@ -102,32 +150,13 @@ def table(style: Style) -> list[Part]:
     if shape == "box":
         slab = box((2 * x + 0.2, 2 * y + 0.2, thick), style.pick(0.01, 0.04))
         parts = [part(slab, top, "top").moved(turn(0, at=(0, 0, height + thick / 2)))]
-    else:
-        radius = x if shape == "oval" else y * 1.35
-        slab = lathe([(0, 0), (radius, 0), (radius * 1.02, thick / 2), (radius, thick), (0, thick)])
-        slab.apply_scale([1, 0.65 if shape == "oval" else 1, 1])
-        x, y = (radius * 0.6, radius * 0.4) if shape == "oval" else (radius * 0.62, radius * 0.62)
-        parts = [part(slab, top, "top").moved(turn(0, at=(0, 0, height)))]
-    kind = style.pick("legs", "legs", "pedestal", "trestle")
-    if kind == "pedestal":
-        line = curve([(0.42, 0), (0.36, 0.05), (0.09, 0.15), (0.12, 0.5 * height), (0.08, 0.8 * height), (0.2, height)], 30)
-        parts.append(part(lathe(line), frame))
-    elif kind == "trestle":
-        for sx in (-0.75, 0.75):
-            for sy in (-1, 1):
-                parts.append(part(rod((sx * x, sy * y, 0), (sx * x, -sy * y * 0.5, height), 0.05), frame))
-        parts.append(part(rod((-0.75 * x, 0, height * 0.6), (0.75 * x, 0, height * 0.6), 0.04), frame))
-    else:
-        parts += _legs(style, x * 0.95, y * 0.95, height, frame)
-        extra = style.pick("shelf", "drawer", "apron", "none") if shape == "box" else "none"
-        if extra == "shelf":
-            parts.append(part(box((1.9 * x, 1.9 * y, 0.05), 0.01, (0, 0, height * 0.3)), top, "top"))
-        elif extra != "none":
-            parts.append(part(box((1.9 * x, 1.9 * y, 0.2), 0.01, (0, 0, height - 0.1)), frame, "box"))
-        if extra == "drawer":
-            for sx in (-0.45, 0.45):
-                parts.append(part(ball(0.05, (sx * x, -0.97 * y, height - 0.1), 2), style.plain("metal")))
-    return parts
+        return parts + _under(style, x, y, height, frame, top)
+    radius = x if shape == "oval" else y * 1.35
+    slab = lathe([(0, 0), (radius, 0), (radius * 1.02, thick / 2), (radius, thick), (0, thick)])
+    slab.apply_scale([1, 0.65 if shape == "oval" else 1, 1])
+    x, y = (radius * 0.6, radius * 0.4) if shape == "oval" else (radius * 0.62, radius * 0.62)
+    parts = [part(slab, top, "top").moved(turn(0, at=(0, 0, height)))]
+    return parts + _under(style, x, y, height, frame, None)
 
 
 _BASES = (
@@ -149,14 +178,26 @@ def lamp(style: Style) -> list[Part]:
     tall = style.span(0.8, 1.25)
     if kind == "tripod":
         wood = style.plain(style.pick("wood", "metal"), "main")
-        parts = [part(rod((0.45 * np.cos(a), 0.45 * np.sin(a), 0), (0.05 * np.cos(a), 0.05 * np.sin(a), tall), 0.045, 0.035), wood) for a in (0.5, 2.6, 4.7)]
+        parts = [
+            part(
+                rod(
+                    (0.45 * np.cos(a), 0.45 * np.sin(a), 0),
+                    (0.05 * np.cos(a), 0.05 * np.sin(a), tall),
+                    0.045,
+                    0.035,
+                ),
+                wood,
+            )
+            for a in (0.5, 2.6, 4.7)
+        ]
     else:
         line = curve([(r, z * tall) for r, z in style.pick(*_BASES)], 50)
         parts = [part(lathe(line), body)]
     low, high, deep = style.span(0.5, 0.75), style.span(0.2, 0.55), style.span(0.45, 0.8)
     form = style.pick("cone", "drum", "dome", "bell")
     knots = {
-        "cone": [(low, 0), (high, deep)], "drum": [(low * 0.85, 0), (low * 0.8, deep)],
+        "cone": [(low, 0), (high, deep)],
+        "drum": [(low * 0.85, 0), (low * 0.8, deep)],
         "dome": [(low, 0), (low * 0.93, deep * 0.4), (low * 0.6, deep * 0.8), (0.06, deep)],
         "bell": [(low * 1.1, 0), (low * 0.7, deep * 0.35), (high * 0.7, deep)],
     }[form]

@@ -15,7 +15,12 @@ def umbrella(style: Style) -> list[Part]:
     """Build an open umbrella with six to ten panels, shaft and crook or straight grip."""
     count, sag = style.pick(6, 8, 8, 10), style.span(0.35, 0.55)
     colors = (style.main, style.second, style.third)
-    canopy = Finish("cloth", colors, style.pick("stripes", "stripes", "hoops", "plain", "dots"), int(style.rng.integers(0, 2**31)))
+    canopy = Finish(
+        "cloth",
+        colors,
+        style.pick("stripes", "stripes", "hoops", "plain", "dots"),
+        int(style.rng.integers(0, 2**31)),
+    )
     line = curve([(1.3, 0), (1.05, sag * 0.55), (0.5, sag * 0.92), (0.0, sag)], 24)
     mesh = lathe(line, count * 6)
     v = mesh.vertices.copy()
@@ -35,22 +40,28 @@ def umbrella(style: Style) -> list[Part]:
     return [p.moved(pose) for p in parts]
 
 
+_HORNED = [(-0.5, -0.5), (0.5, -0.5), (0.6, 0), (0.36, 0.35), (0.6, 0.95)]
+_HORNED += [(0.15, 0.6), (-0.15, 0.6), (-0.55, 1.1), (-0.38, 0.35), (-0.62, 0)]
+
+
 def guitar(style: Style) -> list[Part]:
     """Build a standing guitar, acoustic or electric, with neck, head and strings."""
     finish = style.surface("wood", "wood", "plastic", patterned=0.3)
     dark = style.plain("wood", "third")
     if style.chance(0.65):
-        body = unary_union([Point(0, 0).buffer(0.62), Point(0, 0.78).buffer(0.46), Polygon([(-0.4, 0), (0.4, 0), (0.36, 0.8), (-0.36, 0.8)])])
+        waist = Polygon([(-0.4, 0), (0.4, 0), (0.36, 0.8), (-0.36, 0.8)])
+        body = unary_union([Point(0, 0).buffer(0.62), Point(0, 0.78).buffer(0.46), waist])
         deep = 0.3
     else:
-        body = Polygon([(-0.5, -0.5), (0.5, -0.5), (0.6, 0), (0.36, 0.35), (0.6, 0.95), (0.15, 0.6), (-0.15, 0.6), (-0.55, 1.1), (-0.38, 0.35), (-0.62, 0)]).buffer(0.1)
+        body = Polygon(_HORNED).buffer(0.1)
         deep = 0.16
     parts = [part(extrude(body.buffer(-0.12).buffer(0.12), deep, 0.03), finish, "top")]
     neck = box((0.17, 1.75, 0.1), 0.02, (0, 1.75, deep))
     head = extrude(Polygon([(-0.1, 2.6), (0.1, 2.6), (0.17, 3.05), (-0.17, 3.05)]), 0.07)
     metal = style.plain("metal")
     parts += [part(neck, dark, "box"), part(head.apply_translation([0, 0, deep - 0.04]), dark, "box")]
-    parts.append(part(lathe([(0, 0), (0.23, 0)], 32).apply_translation([0, 0.52, deep + 0.01]), fixed("matte", (0.08, 0.06, 0.05))))
+    hole = lathe([(0, 0), (0.23, 0)], 32).apply_translation([0, 0.52, deep + 0.01])
+    parts.append(part(hole, fixed("matte", (0.08, 0.06, 0.05))))
     parts.append(part(box((0.45, 0.1, 0.05), 0.01, (0, -0.15, deep + 0.02)), dark, "box"))
     for x in np.linspace(-0.06, 0.06, 4):
         parts.append(part(rod((x, -0.15, deep + 0.07), (x, 2.6, deep + 0.07), 0.008), metal))
@@ -83,6 +94,9 @@ def duck(style: Style) -> list[Part]:
         parts += [
             part(ball(0.085, eye, 2), fixed("plastic", (0.95, 0.95, 0.95))),
             part(ball(0.055, eye + [0.05, side * 0.02, 0.01], 2), fixed("plastic", (0.05, 0.05, 0.05))),
-            part(wing.copy().apply_translation([-0.1, side * 0.62, 0.05]), style.plain("plastic", style.pick("main", "second"))),
+            part(
+                wing.copy().apply_translation([-0.1, side * 0.62, 0.05]),
+                style.plain("plastic", style.pick("main", "second")),
+            ),
         ]
     return [p.moved(turn(-90)) for p in parts]

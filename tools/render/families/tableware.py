@@ -25,8 +25,7 @@ def _handle(style: Style, kind: str, reach: float, height: float, thick: float) 
     elif kind == "low":
         knots = [(0, 0.6), (0.75, 0.55), (0.85, 0.3), (0.5, 0.14), (0, 0.12)]
     else:
-        return np.array([
-            (np.sin(a) * reach, 0, height * (0.5 + 0.36 * np.cos(a))) for a in np.linspace(0, np.pi, 20)])
+        return np.array([(np.sin(a) * reach, 0, height * (0.5 + 0.36 * np.cos(a))) for a in np.linspace(0, np.pi, 20)])
     line = curve(knots, 26)
     return np.column_stack([line[:, 0] * reach, np.zeros(26), line[:, 1] * height])
 
@@ -42,7 +41,11 @@ def mug(style: Style) -> list[Part]:
     inner = style.plain("ceramic" if outside.kind != "metal" else "metal", style.pick("main", "second"))
     at = profile[:, 0].max() - wall * 1.5
     kind = style.pick("ring", "ear", "square", "low")
-    path = _handle(style, kind, style.span(0.34, 0.55), height, wall) + [min(at, profile[15, 0] - wall * 0.4), 0, 0]
+    path = _handle(style, kind, style.span(0.34, 0.55), height, wall) + [
+        min(at, profile[15, 0] - wall * 0.4),
+        0,
+        0,
+    ]
     grip = tube(path, style.span(0.05, 0.085), flat=style.span(0.8, 1.5))
     parts = [
         part(vessel(rounded, wall), outside),
@@ -82,23 +85,26 @@ def bottle(style: Style) -> list[Part]:
         rows = profile[(profile[:, 1] > low) & (profile[:, 1] < high)]
         label = style.surface("paper", patterned=1.0)
         parts.append(part(lathe(rows + [0.012, 0.03]), label))
+    return parts + _closure(style, top, neck)
+
+
+def _closure(style: Style, top: float, neck: float) -> list[Part]:
+    """Build a cork, a screw cap, a ball or a pump."""
     cap = style.pick("cork", "screw", "ball", "pump")
     lid = style.plain(style.pick("plastic", "metal"), style.pick("second", "third"))
     if cap == "cork":
         stopper = lathe([(0, top), (neck * 0.8, top), (neck * 0.9, top + 0.2), (0, top + 0.2)], 24)
-        parts.append(part(stopper, fixed("matte", (0.76, 0.6, 0.43))))
-    elif cap == "screw":
-        r, h = neck * 1.18, style.span(0.14, 0.34)
-        parts.append(part(lathe([(0, top - 0.06), (r, top - 0.06), (r, top + h), (r * 0.9, top + h + 0.02), (0, top + h + 0.02)], 32), lid))
-    elif cap == "ball":
-        parts.append(part(ball(neck * 1.35, (0, 0, top + neck)), lid))
-    else:
-        parts += [
-            part(lathe([(0, top), (neck * 1.2, top), (neck * 1.2, top + 0.16), (0, top + 0.16)], 32), lid),
-            part(rod((0, 0, top), (0, 0, top + 0.42), 0.05), lid),
-            part(box((0.42, 0.16, 0.09), 0.04, (0.12, 0, top + 0.44)), lid),
-        ]
-    return parts
+        return [part(stopper, fixed("matte", (0.76, 0.6, 0.43)))]
+    if cap == "screw":
+        r, high, low = neck * 1.18, top + style.span(0.14, 0.34), top - 0.06
+        return [part(lathe([(0, low), (r, low), (r, high), (r * 0.9, high + 0.02), (0, high + 0.02)], 32), lid)]
+    if cap == "ball":
+        return [part(ball(neck * 1.35, (0, 0, top + neck)), lid)]
+    return [
+        part(lathe([(0, top), (neck * 1.2, top), (neck * 1.2, top + 0.16), (0, top + 0.16)], 32), lid),
+        part(rod((0, 0, top), (0, 0, top + 0.42), 0.05), lid),
+        part(box((0.42, 0.16, 0.09), 0.04, (0.12, 0, top + 0.44)), lid),
+    ]
 
 
 _BOWLS = (
@@ -133,7 +139,12 @@ def bowl(style: Style) -> list[Part]:
         parts.append(part(lining, inside))
     if foot:
         r = profile[0, 0]
-        parts.append(part(lathe([(r * 1.05, 0), (r * 0.75, foot * 0.6), (r * 0.9, foot + 0.03)]), style.plain("wood" if finish.kind == "glass" else finish.kind, "main")))
+        parts.append(
+            part(
+                lathe([(r * 1.05, 0), (r * 0.75, foot * 0.6), (r * 0.9, foot + 0.03)]),
+                style.plain("wood" if finish.kind == "glass" else finish.kind, "main"),
+            )
+        )
     if style.chance(0.3):
         fruit = style.plain("plastic", "third")
         for k in range(style.pick(3, 4, 5)):
@@ -154,9 +165,19 @@ def plate(style: Style) -> list[Part]:
     v = disc.vertices.copy()
     if sides:
         angle = (np.arctan2(v[:, 1], v[:, 0]) % (2 * np.pi / sides)) - np.pi / sides
-        v[:, :2] *= (0.55 + 0.45 * np.cos(np.pi / sides) / np.cos(angle))[:, None] if sides > 4 else (np.cos(np.pi / 4) / np.cos(angle) * 0.8 + 0.3)[:, None]
+        v[:, :2] *= (
+            (0.55 + 0.45 * np.cos(np.pi / sides) / np.cos(angle))[:, None]
+            if sides > 4
+            else (np.cos(np.pi / 4) / np.cos(angle) * 0.8 + 0.3)[:, None]
+        )
     elif style.chance(0.3):
-        v[:, :2] *= (1 + 0.045 * np.clip(np.hypot(v[:, 0], v[:, 1]) - 0.6, 0, 1) * np.cos(style.pick(8, 12, 16) * np.arctan2(v[:, 1], v[:, 0])) * 2)[:, None]
+        v[:, :2] *= (
+            1
+            + 0.045
+            * np.clip(np.hypot(v[:, 0], v[:, 1]) - 0.6, 0, 1)
+            * np.cos(style.pick(8, 12, 16) * np.arctan2(v[:, 1], v[:, 0]))
+            * 2
+        )[:, None]
     v[:, 1] *= style.pick(1, 1, 1, 0.72)
     disc.vertices = v
     parts = [part(disc, finish, "polar" if finish.kind == "ceramic" and style.chance(0.75) else "top")]
@@ -182,7 +203,10 @@ def teapot(style: Style) -> list[Part]:
     plain = style.plain(finish.kind, "main")
     top = profile[-1, 1]
     lid = curve([(0.34, top), (0.22, top + 0.12), (0.05, top + 0.16)], 16)
-    spout = curve([(waist * 0.75, 0, 0.3 * height), (waist + 0.3, 0, 0.55 * height), (waist + 0.55, 0, height * 1.02)], 20)
+    spout = curve(
+        [(waist * 0.75, 0, 0.3 * height), (waist + 0.3, 0, 0.55 * height), (waist + 0.55, 0, height * 1.02)],
+        20,
+    )
     parts = [
         part(lathe(np.vstack([[(0, 0)], profile, [(0, top)]])), finish),
         part(lathe(np.vstack([lid, [(0, top + 0.17)]])), style.plain(finish.kind, style.pick("main", "second"))),
@@ -190,7 +214,9 @@ def teapot(style: Style) -> list[Part]:
         part(tube(spout, np.linspace(0.19, 0.075, 20)), plain),
     ]
     if style.chance(0.6):
-        arc = [(-waist * 0.8 - np.sin(a) * 0.5, 0, height * (0.52 + 0.36 * np.cos(a))) for a in np.linspace(0, np.pi, 20)]
+        arc = [
+            (-waist * 0.8 - np.sin(a) * 0.5, 0, height * (0.52 + 0.36 * np.cos(a))) for a in np.linspace(0, np.pi, 20)
+        ]
     else:
         arc = [(np.cos(a) * 0.62, 0, height * 0.8 + np.sin(a) * 0.75) for a in np.linspace(0.05, np.pi - 0.05, 24)]
     return [*parts, part(tube(arc, 0.065), plain)]

@@ -1,0 +1,175 @@
+"""The YAML: defaults, one sentence for each mistake, secrets that stay secret, paths that are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from visualsearch import secrets
+from visualsearch.config import Application, load_settings, parse, settings_from_folder
+from visualsearch.config_schema import schema
+from visualsearch.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings(text: str = "", *overrides: str) -> Application:
+    return parse(f"gallery: {{folder: photos}}\n{text}", Path("/shop"), "shop.yaml", overrides)
+
+
+def complaint(text: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, Path("/shop"), "shop.yaml", overrides)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_a_folder_is_enough() -> None:
+    made = settings()
+    assert (made.name, made.out, made.gallery.folder) == ("photos", Path("/shop/models/photos"), Path("/shop/photos"))
+    chosen = (made.crop.name, made.classifier.name, made.extractor.name, made.store.name)
+    assert chosen == ("whole", "resnet50", "resnet50", "embedded")
+    assert (made.routing.keep, made.routing.widen, made.routing.at_most, made.search.k) == (0.9, ("more", "all"), 1, 20)
+    assert (made.queries.folder, made.buckets.column, made.buckets.none) == (None, None, False)
+
+
+def test_a_folder_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = settings_from_folder(Path("my photos!"))
+    assert made.gallery.folder == tmp_path / "my photos!"
+    assert made.out == tmp_path / "models/my-photos"
+
+
+def test_paths_are_meant_from_the_file_and_home_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep/shop.yaml"
+    file.write_text(
+        "name: s\nout: made/{name}\ngallery: {folder: ../photos, table: ~/t.csv}\n"
+        'extractor: {name: resnet50, weights: "file:w.h5"}\n'
+    )
+    made = load_settings(file)
+    assert (made.gallery.folder, made.gallery.table) == (tmp_path / "photos", Path("/home/ada/t.csv"))
+    assert made.out == tmp_path / "deep/made/s"
+    assert made.extractor.model_dump()["weights"] == f"file:{tmp_path}/deep/w.h5"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gallery: {folder: a}\nrouting:\n  kepp: 0.9", "shop.yaml, line 3: routing.kepp: unknown key. Did you mean 'keep'?"),
+        ("galery: {folder: a}\ngallery: {folder: a}", "shop.yaml, line 1: galery: unknown key. Did you mean 'gallery'?"),
+        ("gallery: {folder: a}\nrouting: {keep: 2}", "shop.yaml, line 2: routing.keep: expected 1 or less; received 2."),
+        ("gallery: {folder: a}\nrouting: {keep: much}", "routing.keep: expected a number; received 'much'."),
+        ("gallery: {folder: a}\nrouting: {widen: [moer]}", "expected 'more' or 'all'; received 'moer'. Did you mean 'more'?"),
+        ("gallery: {folder: a}\nrouting: {widen: [all, more]}", "[more, all]"),
+        ("gallery: {folder: a}\nsearch: {k: 1.5}", "search.k: expected a whole number; received 1.5."),
+        ("gallery: {folder: a}\nruntime: {engine: openvivo}", "Did you mean 'openvino'?"),
+        ("gallery: {folder: a}\nruntime: {precision: bfloat16}", "only float32 is available for now; received bfloat16"),
+        ("gallery: {folder: a}\nbuckets: {clusters: auto}", "buckets from clusters are not available yet"),
+        ("gallery: {folder: a}\nbuckets: {column: label, none: true}", "either a column or none: true"),
+        ("gallery: {folder: a}\nextractor: {name: resnet51}", "line 2: extractor.name: expected one of"),
+        ("gallery: {folder: a}\nextractor: {name: resnet51}", "Did you mean 'resnet5"),
+        ("gallery: {folder: a}\nextractor: {wieghts: starter}", "extractor.wieghts: unknown key. Did you mean 'weights'?"),
+        ("gallery: {folder: a}\nstore: {name: bruteforce, memory_mib: 5}", "It belongs to embedded"),
+        ("gallery: {folder: a}\nstore: {memory_mib: 0}", "store.memory_mib: expected more than 0; received 0."),
+        ("gallery: {folder: a}\nextractor: {name: vgg16, weights: starter}", "starter weights exist for resnet50 only"),
+        ("gallery: {folder: a}\nclassifier: resnet50", "classifier: expected keys such as `name: resnet50`"),
+        ("gallery: {path: x}", "shop.yaml, line 1: gallery.folder is missing"),
+        ("name: x", "gallery is missing"),
+        ("", "gallery is missing"),
+        ("- a\n- b", "received a list at the top"),
+        ("gallery: photos", "gallery: expected keys with values; received 'photos'"),
+        ("gallery: {folder: a}\ngallery: {folder: b}", "line 2: gallery stands in line 1 already"),
+        ("gallery: {folder: a}\n\tname: b", "line 2: this is no YAML: a tab where YAML wants spaces"),
+        ("gallery: {folder: a", "this is no YAML"),
+        ("gallery: {folder: a}\nno: 1", "line 2: expected a key of letters; YAML reads 'no' as False"),
+        ("gallery: {folder: a, group: off}", "put it in quotes"),
+        ("gallery: {folder: a}\nname: ${VISUALSEARCH_NOWHERE}", "environment variable VISUALSEARCH_NOWHERE; it is not set"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_with_its_place(text: str, says: str) -> None:
+    assert says in complaint(text)
+
+
+def test_the_first_of_several_mistakes_is_told_and_the_others_counted() -> None:
+    said = complaint("gallery: {folder: a}\nsearch: {k: 0}\nrouting: {keep: 0, at_most: 0}")
+    assert said.startswith("shop.yaml, line 2: search.k")
+    assert said.endswith("(and 2 more)")
+
+
+def test_overrides() -> None:
+    made = settings("routing: {keep: 0.5}", "routing.widen=[all]", "search.k=7", "extractor.name=vgg16", "name=other")
+    assert (made.routing.keep, made.routing.widen, made.search.k) == (0.5, ("all",), 7)
+    assert (made.extractor.name, made.name) == ("vgg16", "other")
+    assert "--set routing.kepp: routing.kepp: unknown key" in complaint("gallery: {folder: a}", "routing.kepp=1")
+    assert "expected key=value" in complaint("gallery: {folder: a}", "routing.keep")
+
+
+def test_files_that_are_no_yaml(tmp_path: Path) -> None:
+    for file, says in ((tmp_path / "none.yaml", "there is no such file"), (tmp_path, "cannot be read")):
+        with pytest.raises(ConfigError, match=says):
+            load_settings(file)
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(ConfigError, match="expected UTF-8; received the byte 0xe9"):
+        load_settings(tmp_path / "latin.yaml")
+
+
+def test_secrets_are_put_in_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_written", {})
+    monkeypatch.setenv("SHOP_TOKEN", "tiger-42-moon")
+    made = settings("name: a-${SHOP_TOKEN}\nqueries: {path: '$${label}'}")
+    assert made.name == "a-tiger-42-moon"
+    assert made.queries.path == "${label}"
+    shown = [repr(made), str(made), str(made.public_dict()), complaint("gallery: {folder: a}\nsearch: {k: '${SHOP_TOKEN}'}")]
+    assert all("tiger" not in text for text in shown)
+    assert made.public_dict()["name"] == "a-${SHOP_TOKEN}"
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings().routing.keep = 0.5  # type: ignore[misc]
+
+
+def walk(node: dict[str, Any], made: dict[str, Any]) -> list[str]:
+    """Return every key below a node of the schema, as dotted paths."""
+    keys: list[str] = []
+    for name, inner in node.get("properties", {}).items():
+        target = made["$defs"].get(str(inner.get("$ref", "")).rpartition("/")[2], inner)
+        branches = [target, *target.get("oneOf", [])]
+        keys += [name, *(f"{name}.{key}" for branch in branches for key in walk(branch, made))]
+    return list(dict.fromkeys(keys))
+
+
+def test_the_schema_knows_every_key_and_describes_it() -> None:
+    made = schema()
+    keys = walk(made, made)
+    assert {"gallery.folder", "routing.keep", "extractor.weights", "store.memory_mib", "classifier.train"} <= set(keys)
+    for section in made["$defs"].values():
+        assert all(inner.get("description") or inner.get("$ref") for inner in section.get("properties", {}).values())
+    names = [row["properties"]["name"] for row in made["properties"]["extractor"]["oneOf"]]
+    assert any("vgg16" in name.get("enum", ()) for name in names)
+    assert made["additionalProperties"] is False
+
+
+def test_the_sample_file_has_every_key_with_its_default() -> None:
+    text = (ROOT / "application.yaml").read_text()
+    made = load_settings(ROOT / "application.yaml")
+    bare = parse("gallery: {folder: data/sample/gallery}\nname: sample", ROOT)
+    for section in ("routing", "match", "search", "runtime", "store", "classifier", "extractor", "crop"):
+        assert getattr(made, section).model_dump() == getattr(bare, section).model_dump(), section
+    written = yaml.safe_load(text)
+    for section in ("gallery", "queries", "routing", "match", "search", "runtime"):
+        known = schema()["$defs"][f"{section.title()}Settings"]["properties"]
+        assert set(written[section]) == set(known), section
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "resources/configs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_other_configurations_load(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_written", {})
+    for name in ("CALTECH101", "LFW"):
+        monkeypatch.setenv(name, "/data/pictures")
+    assert load_settings(file).gallery.folder.is_absolute()
