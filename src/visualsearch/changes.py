@@ -53,9 +53,7 @@ def diff(
     for item in known:
         stored.setdefault(item.path, item)
     gallery = {picture.path: picture for picture in pictures}
-    comparison = _Comparison(
-        gallery, stored, {one.path: one for one in failures}, frozenset(buried), read_hash
-    )
+    comparison = _Comparison(gallery, stored, {one.path: one for one in failures}, frozenset(buried), read_hash)
     return comparison.changes()
 
 
@@ -74,13 +72,9 @@ class _Comparison:
         for picture in self.gallery.values():
             if picture.path in self.stored:
                 self._compare(picture, self.stored[picture.path])
-        self._place(
-            {picture.path: picture for picture in self.gallery.values() if picture.path not in self.stored}
-        )
+        self._place({picture.path: picture for picture in self.gallery.values() if picture.path not in self.stored})
         moved = {old for old, _ in self.found.renamed}
-        self.found.removed.extend(
-            path for path in self.stored if path not in self.gallery and path not in moved
-        )
+        self.found.removed.extend(path for path in self.stored if path not in self.gallery and path not in moved)
         self.found.recovered.extend(path for path in self.failures if path not in self.gallery)
         return self.found
 
@@ -110,9 +104,7 @@ class _Comparison:
         homes: defaultdict[str, list[str]] = defaultdict(list)
         for path, item in self.stored.items():
             homes[item.source.content].append(path)
-        gone = {
-            content: [path for path in paths if path not in self.gallery] for content, paths in homes.items()
-        }
+        gone = {content: [path for path in paths if path not in self.gallery] for content, paths in homes.items()}
         for picture in newcomers.values():
             failure = self.failures.get(picture.path)
             if failure and failure.source.content and failure.source.stamp == picture.stamp:

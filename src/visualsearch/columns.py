@@ -103,9 +103,7 @@ def read_table(file: Path, folder: Path) -> dict[str, Row]:
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
     reader = readers.get(file.suffix.lower())
     if reader is None:
-        raise DataError(
-            f"{file}: expected a table in .csv or .jsonl; received {file.name!r}.", slug="table-format"
-        )
+        raise DataError(f"{file}: expected a table in .csv or .jsonl; received {file.name!r}.", slug="table-format")
     table: dict[str, Row] = {}
     for line, record in reader(file, _text(file)):
         path = record.pop("path", None)
@@ -139,9 +137,7 @@ def _csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         header = [name.strip() for name in next(reader, [])]
         if "path" not in header:
-            raise _broken(
-                file, 1, f"expected a column `path`, separated by commas; received {', '.join(header)!r}"
-            )
+            raise _broken(file, 1, f"expected a column `path`, separated by commas; received {', '.join(header)!r}")
         named = [name for name in header if name]
         if len(set(named)) < len(named):
             raise _broken(file, 1, "a column comes twice; expected each once")

@@ -18,6 +18,7 @@ from visualsearch.presentation.bars import TerminalProgress
 from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
+from visualsearch.stages.checking import starter_advice
 
 SHOWN = 3
 """Queries whose hits the one-click run prints; all of them are in the report."""
@@ -33,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     with _opened(args) as search:
         indexed = search.index().as_dict()
         _say(args, lambda: terminal.print_index_summary(indexed))
+        if advice := starter_advice(search.settings):
+            _say(args, lambda: terminal.print_note(f"note: {advice}."))
         training, note = _trained(search)
         if training is not None:
             _say(args, lambda: terminal.print_training(training))

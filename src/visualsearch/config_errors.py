@@ -76,7 +76,10 @@ def _sentence(
     if key in NOT_YET:
         return "not-yet", f"{place}: {name}: {NOT_YET[key]}."
     if one["type"] == "extra_forbidden":
-        return "unknown-key", f"{place}: {name}: unknown key.{_hint(str(key[-1]), _known(model, one['loc'][:-1]), owners)}"
+        return (
+            "unknown-key",
+            f"{place}: {name}: unknown key.{_hint(str(key[-1]), _known(model, one['loc'][:-1]), owners)}",
+        )
     if one["type"] == "missing":
         return "missing-key", f"{place}: {name} is missing: it has no default. Example: gallery: {{folder: photos/}}."
     if one["type"] == "value_error":

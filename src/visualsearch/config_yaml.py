@@ -45,7 +45,9 @@ def read_document(path: Path) -> Document:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        message = f"{path}: there is no such file. Write one (`gallery: {{folder: photos/}}` is enough) or name it with -yml."
+        message = (
+            f"{path}: there is no such file. Write one (`gallery: {{folder: photos/}}` is enough) or name it with -yml."
+        )
         raise ConfigError(message, slug="yaml-missing") from error
     except UnicodeDecodeError as error:
         byte = error.object[error.start]

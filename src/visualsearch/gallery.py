@@ -166,9 +166,7 @@ def _entries(folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
             return []
         seen.add((about.st_dev, about.st_ino))
         with os.scandir(folder) as entries:
-            ours = (
-                entry for entry in entries if not entry.name.startswith(".") and entry.name not in _NOT_OURS
-            )
+            ours = (entry for entry in entries if not entry.name.startswith(".") and entry.name not in _NOT_OURS)
             return sorted(ours, key=lambda entry: entry.name)
     except OSError as error:
         # leaving it out would look as if its pictures were gone, and take them out of the index

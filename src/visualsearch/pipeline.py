@@ -11,6 +11,7 @@ from typing import Any, Self
 from visualsearch.classifiers.training import Training
 from visualsearch.config import Application, load_settings, settings_from_folder
 from visualsearch.datatypes import Answer
+from visualsearch.errors import PictureError
 from visualsearch.images import Picturelike
 from visualsearch.progress import Progress, silent
 from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, teaching
@@ -98,7 +99,8 @@ class VisualSearch:
             explaining.check_buckets(searcher, request)
             prepared = largest(searcher.prepare(image))
             if prepared.error is not None:
-                raise prepared.error
+                place = "" if prepared.query.path is None else f"{prepared.query.path}: "
+                raise PictureError(f"{place}{prepared.error}", slug=prepared.error.slug)
             return searcher.answer([prepared], request)[0]
 
     def search_each(

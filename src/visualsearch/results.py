@@ -75,7 +75,7 @@ def write_results(results: Results, folder: Path, report: Path | None = None) ->
         evaluation=results.evaluation.summary,
         rows=results.evaluation.rows,
         training=results.card.get("training"),
-        index=results.index,
+        index=results.index or {"unchanged": results.items},
     )
     write_run(written["run"], results.evaluation.rows)
     return written

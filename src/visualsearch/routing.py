@@ -20,6 +20,8 @@ class Plan:
 
     buckets: tuple[Probability, ...] | None
     why: str
+    widens: bool = True
+    """Whether too few hits may widen it; never so where it is exhaustive or the caller's own."""
 
     @property
     def names(self) -> Buckets:
@@ -53,7 +55,7 @@ class Router:
     def plan(self, probabilities: Vector) -> Plan:
         """Return the first plan for one query; ``probabilities`` is a row of (buckets,) that sums to 1."""
         if self.keep >= 1.0:
-            return Plan(None, "exhaustive: routing.keep is 1")
+            return Plan(None, "exhaustive: routing.keep is 1", widens=False)
         ranked = self._ranked(probabilities)
         size = covering(np.array([bucket.probability for bucket in ranked]), self.keep)
         return self._cut(ranked, size, f"until {self.keep:g} of the probability is covered")
@@ -67,7 +69,7 @@ class Router:
 
     def everything(self, plan: Plan) -> Plan:
         """Return the exhaustive plan, or ``plan`` itself where ``at_most`` forbids it."""
-        return Plan(None, "widened to everything") if self.at_most >= 1.0 else plan
+        return Plan(None, "widened to everything", widens=False) if self.at_most >= 1.0 else plan
 
     def _ranked(self, probabilities: Vector) -> list[Probability]:
         order = np.argsort(-probabilities, kind="stable")
@@ -101,9 +103,9 @@ def covering(probabilities: Vector | Matrix, keep: float) -> int:
 
 def exhaustive(why: str) -> Plan:
     """Return the plan that compares a query with every item."""
-    return Plan(None, f"exhaustive: {why}")
+    return Plan(None, f"exhaustive: {why}", widens=False)
 
 
 def chosen(names: Collection[str]) -> Plan:
     """Return the plan of buckets that the caller names."""
-    return Plan(tuple(Probability(name, None) for name in names), "chosen by the caller")
+    return Plan(tuple(Probability(name, None) for name in names), "chosen by the caller", widens=False)

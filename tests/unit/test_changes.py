@@ -50,9 +50,7 @@ class Index:
             return folder[picture.path].content
 
         pictures = listing(folder)
-        changes = diff(
-            pictures, list(self.items.values()), list(self.failed.values()), set(buried), read_hash
-        )
+        changes = diff(pictures, list(self.items.values()), list(self.failed.values()), set(buried), read_hash)
         sources = dict(self.items)
         for old, new in (*changes.renamed, *changes.copied):
             self.items[new.path] = item(new, sources[old].source.content)
@@ -81,9 +79,7 @@ class Index:
 
 def listing(folder: Folder) -> list[Picture]:
     """Return a folder as the gallery lists it."""
-    return [
-        Picture(path, Path(path), {"label": one.label}, one.stamp) for path, one in sorted(folder.items())
-    ]
+    return [Picture(path, Path(path), {"label": one.label}, one.stamp) for path, one in sorted(folder.items())]
 
 
 def item(picture: Picture, content: str) -> Item:
@@ -120,9 +116,7 @@ def test_every_history_ends_in_what_the_folder_holds(history: list[tuple[Folder,
         buried |= forgotten
         index.update(folder, buried)
         assert held(index) == searchable(folder, buried)
-        failing = {
-            path for path, one in folder.items() if one.content is None or one.content.startswith("bad")
-        }
+        failing = {path for path, one in folder.items() if one.content is None or one.content.startswith("bad")}
         assert set(index.failed) == {path for path in failing if folder[path].content not in buried}
 
 

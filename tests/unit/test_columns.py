@@ -145,9 +145,7 @@ def test_json_values_become_text(tmp_path: Path) -> None:
         ("t.jsonl", '{"path": "a"}\n{"path": "a"}', 2, "'a' stands in line 1 already"),
     ],
 )
-def test_broken_tables_are_told_with_their_line(
-    tmp_path: Path, name: str, text: str, line: int, why: str
-) -> None:
+def test_broken_tables_are_told_with_their_line(tmp_path: Path, name: str, text: str, line: int, why: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=re.escape(why)) as caught:
         read_table(tmp_path / name, FOLDER)

@@ -124,7 +124,12 @@ def test_secrets_are_put_in_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> 
     made = settings("name: a-${SHOP_TOKEN}\nqueries: {path: '$${label}'}")
     assert made.name == "a-tiger-42-moon"
     assert made.queries.path == "${label}"
-    shown = [repr(made), str(made), str(made.public_dict()), complaint("gallery: {folder: a}\nsearch: {k: '${SHOP_TOKEN}'}")]
+    shown = [
+        repr(made),
+        str(made),
+        str(made.public_dict()),
+        complaint("gallery: {folder: a}\nsearch: {k: '${SHOP_TOKEN}'}"),
+    ]
     assert all("tiger" not in text for text in shown)
     assert made.public_dict()["name"] == "a-${SHOP_TOKEN}"
 

@@ -134,9 +134,7 @@ def test_missing_folders_and_files_are_told(tmp_path: Path) -> None:
 
 def test_an_empty_folder_says_what_is_looked_for(tmp_path: Path) -> None:
     make(tmp_path, "notes.txt", ".hidden.jpg")
-    with pytest.raises(
-        DataError, match=r"expected pictures \(\.jpg, \.jpeg, .*\.tiff\).*found none"
-    ) as caught:
+    with pytest.raises(DataError, match=r"expected pictures \(\.jpg, \.jpeg, .*\.tiff\).*found none") as caught:
         list_pictures(Settings(tmp_path))
     assert caught.value.slug == "gallery-empty"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -381,3 +382,26 @@ def test_copying_an_index_embeds_nothing(gallery: Path, tmp_path: Path) -> None:
             assert search.copy_to(target) == 18
             assert contents(target) == expected
     assert Grid.embedded == before
+
+
+def test_from_search_to_the_matrix_product_are_at_most_four_calls(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visualsearch.stores.ranking import Ranking
+
+    ways: list[list[str]] = []
+    product = Ranking.add
+
+    def spied(self: Ranking, *args: Any) -> None:
+        frame, names = sys._getframe(1), ["add"]
+        while frame is not None and frame.f_code.co_name != "search" or "pipeline" not in frame.f_code.co_filename:
+            names.append(frame.f_code.co_name)
+            frame = frame.f_back  # type: ignore[assignment]
+        ways.append(names)
+        product(self, *args)
+
+    with opened(gallery) as search:
+        search.index()
+        monkeypatch.setattr(Ranking, "add", spied)
+        search.search(gallery / "red/red00.png")
+    assert ways == [["add", "search", "retrieve", "answer"]]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from visualsearch import plugins
 from visualsearch.datatypes import Crop, Pixels
+from visualsearch.images import shrunk
 
 
 class Whole:
@@ -21,5 +22,5 @@ class Whole:
         self.fingerprint = "whole-1"
 
     def crops(self, images: Sequence[Pixels]) -> list[list[Crop]]:
-        """Return each image as its only crop."""
-        return [[Crop(image)] for image in images]
+        """Return each image as its only crop, large ones shrunk: no network looks at more."""
+        return [[Crop(shrunk(image))] for image in images]

@@ -45,6 +45,7 @@ class ApplicationExtractor:
         weights: str | None = None
         """``starter``, ``published`` or ``file:PATH``; null is ``starter`` where there is one."""
         dim: PositiveInt | None = None
+        """Reduce to so many dimensions by a PCA that is fitted at the first index; null: as many as the network has."""
 
         @model_validator(mode="after")
         def _consistent(self) -> Self:

@@ -114,10 +114,14 @@ def _by_number(group: Any, layers: Sequence[keras.Layer]) -> list[Arrays]:
     found: list[Arrays] = []
     for layer in layers:
         kind = _snake_case(type(layer).__name__)
-        name = f"{kind}_{seen[kind]}" if seen[kind] else kind
+        stored = group.get(f"{kind}_{seen[kind]}" if seen[kind] else kind, {})
         seen[kind] += 1
-        stored = group.get(f"{name}/vars", {})
-        found.append([np.asarray(stored[key]) for key in sorted(stored, key=int)])
+        if hasattr(layer, "layers"):  # A network within the network, such as ConvNeXt's stem.
+            nested = _by_number(stored.get("layers", {}), layer.layers)
+            found.append([array for arrays in nested for array in arrays])
+        else:
+            values = stored.get("vars", {})
+            found.append([np.asarray(values[key]) for key in sorted(values, key=int)])
     return found
 
 

@@ -97,8 +97,8 @@ class Pictures:
 
 
 def selected(answers: Sequence[Answer], rows: Sequence[RunRow]) -> Queries:
-    """Choose what is shown; ``rows`` are in the order of the answers, or empty."""
-    judged = [Asked(answer, rows[i] if rows else None) for i, answer in enumerate(answers)]
+    """Choose what is shown; ``rows`` are in the order of the answers, or none belong to them."""
+    judged = [Asked(answer, rows[i] if len(rows) == len(answers) else None) for i, answer in enumerate(answers)]
     asked = [one for one in judged if one.row is None or not one.row.stranger]
     bad = [one for one in asked if one.precision < 1 and (one.misled or one.missed)]
     worst = sorted(bad, key=lambda one: (not one.misled, one.precision))[:WORST]

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.files import replacing
+from visualsearch.gallery import file_of
 from visualsearch.presentation.palette import LIGHT
 from visualsearch.presentation.thumbnails import Picture, shrunk
 from visualsearch.presentation.wording import Judge, bucket_list, count, nobody_knows, percent, printable
@@ -89,7 +90,7 @@ def draw_montage(
     for row, answer in enumerate(shown):
         sheet.query(row, answer, query_image_of(answer))
         for column, hit in enumerate(answer.hits[: sheet.layout.columns]):
-            sheet.hit(row, column, hit, gallery_folder / hit.path, judge(answer, hit))
+            sheet.hit(row, column, hit, file_of(gallery_folder, hit.path), judge(answer, hit))
     with replacing(path) as part:
         sheet.image.save(part, "PNG")
 

@@ -54,8 +54,7 @@ def write_report(
     Raises:
         EngineError: the file cannot be written.
     """
-    queries = selected(answers, rows if len(rows) == len(answers) else ())
-    pictures = Pictures(thumbnails, PICTURE_BYTES)
+    queries, pictures = selected(answers, rows), Pictures(thumbnails, PICTURE_BYTES)
     parts = (
         sections.figures_section(evaluation, answers),
         query_section(queries, pictures),

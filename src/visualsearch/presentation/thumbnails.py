@@ -12,6 +12,7 @@ from PIL import Image
 
 from visualsearch.datatypes import Pixels
 from visualsearch.errors import PictureError
+from visualsearch.gallery import file_of
 from visualsearch.images import to_pixels
 
 Kind = Literal["query", "hit"]
@@ -37,7 +38,7 @@ class Thumbnails:
 
     def picture(self, path: str, kind: Kind) -> Image.Image:
         """Return the picture with its longer side at most ``side`` pixels."""
-        return shrunk(self.gallery / path if kind == "hit" else Path(path), self.side)
+        return shrunk(file_of(self.gallery, path) if kind == "hit" else Path(path), self.side)
 
 
 def shrunk(source: Picture, side: int) -> Image.Image:

@@ -10,11 +10,15 @@ from typing import Literal
 
 import numpy as np
 
+from visualsearch.config import Application
 from visualsearch.errors import VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.indexing import bucket_column
 from visualsearch.stores.contract import Store
+
+RECIPE = "recipe.json"
+"""Lies beside a gallery that this project rendered."""
 
 Level = Literal["ok", "note", "problem"]
 
@@ -67,6 +71,19 @@ def _machine(parts: Parts, deep: bool) -> Iterator[Finding]:
 def _weights(parts: Parts, deep: bool) -> Iterator[Finding]:
     extractor = parts.extractor
     yield Finding("ok", "extractor", f"{extractor.name}, {extractor.dim} dimensions")
+    if advice := starter_advice(parts.settings):
+        yield Finding("note", "extractor", advice)
+
+
+def starter_advice(settings: Application) -> str | None:
+    """Return what to say where the starter's weights meet pictures that are not rendered like its own."""
+    starter = getattr(settings.extractor, "source", None) == "starter"
+    if not starter or (settings.gallery.folder.parent / RECIPE).exists():
+        return None
+    return (
+        "the starter's weights have seen rendered objects only, never a photograph: for pictures of your own "
+        "`extractor: {weights: published}` finds better"
+    )
 
 
 def _model(parts: Parts, deep: bool) -> Iterator[Finding]:

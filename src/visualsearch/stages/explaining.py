@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from visualsearch.datatypes import Item
+from visualsearch.datatypes import Item, Matrix
 from visualsearch.errors import UsageError
+from visualsearch.gallery import file_of
 from visualsearch.images import Picturelike
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.retrieval import retrieve
 from visualsearch.stages.searching import Request, Searcher, largest
 
 MOST_HITS = 10_000
@@ -61,8 +63,9 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
     if prepared.error is not None or prepared.crop is None:
         return f"the query itself cannot be searched: {prepared.error}"
     embedded = searcher.embedder.embed([prepared.crop])
-    total = searcher.store.count()
-    routed, _ = searcher.retrieve(embedded, request)
+    reach = searcher.reach(request)
+    total = reach.router.total
+    routed = retrieve(searcher.store, embedded, searcher.plans(embedded, request, reach.router), reach)
     hits = {hit.id: hit for hit in routed[0].found.hits}
     found = [hits[item.id] for item in items if item.id in hits]
     if found:
@@ -80,10 +83,8 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
     return f"{name} is at rank {hit.rank} (score {hit.score:.3f}), after the {request.k} hits that were asked for."
 
 
-def _why_not_probed(name: str, item: Item, probabilities: object, searcher: Searcher, rank: int) -> str:
-    import numpy as np
-
-    guessed = np.asarray(probabilities)[0]
+def _why_not_probed(name: str, item: Item, probabilities: Matrix | None, searcher: Searcher, rank: int) -> str:
+    guessed = () if probabilities is None else probabilities[0]
     known = {bucket: float(p) for bucket, p in zip(searcher.embedder.buckets, guessed, strict=True)}
     bucket = item.buckets[0]
     return (
@@ -96,7 +97,7 @@ def _why_not_indexed(parts: Parts, searcher: Searcher, name: str) -> str:
     failure = next((one for one in searcher.store.failures() if one.path == name), None)
     if failure is not None:
         return f"{name} could not be indexed: {failure.reason}"
-    if not (parts.settings.gallery.folder / name).is_file():
+    if not file_of(parts.settings.gallery.folder, name).is_file():
         return f"{name} is not in the gallery {parts.settings.gallery.folder}."
     return f"{name} is in the gallery but not in the index: it was added since the last `index`, or was forgotten."
 

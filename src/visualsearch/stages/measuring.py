@@ -21,7 +21,7 @@ from visualsearch.stages.ahead import ahead, batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.lookalikes import near_duplicates
 from visualsearch.stages.memo import STAGES, QueryMemo, stacked
-from visualsearch.stages.retrieval import Retrieved
+from visualsearch.stages.retrieval import Retrieved, retrieve
 from visualsearch.stages.searching import Request, Searcher, largest, with_total
 from visualsearch.stages.teaching import group_column
 
@@ -67,8 +67,11 @@ class _Judge:
     group: str
     bucket_column: str | None
     by_value: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    buckets: int = 0
+    """How many there are: the size of a route that probes everything."""
 
     def __post_init__(self) -> None:
+        self.buckets = len({bucket for item in self.items.values() for bucket in item.buckets})
         for item in self.items.values():
             if self.relevant is not None and self.relevant in item.columns:
                 self.by_value[item.columns[self.relevant]].add(item.id)
@@ -160,9 +163,9 @@ def _searched(
     embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
     depth = DEPTH + max(len(question.left_out) for question in questions)
     start = time.perf_counter()
-    routed, total = searcher.retrieve(embedded, Request(depth))
+    routed, total = _retrieved(searcher, embedded, Request(depth))
     search_ms = (time.perf_counter() - start) * 1000 / len(questions)
-    everything, _ = searcher.retrieve(embedded, Request(depth, exhaustive=True))
+    everything, _ = _retrieved(searcher, embedded, Request(depth, exhaustive=True))
     for question, one, near, far in zip(questions, known, routed, everything, strict=True):
         near.found, far.found = (_without(found, question.left_out) for found in (near.found, far.found))
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
@@ -170,6 +173,13 @@ def _searched(
         answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
         guess = searcher.embedder.buckets[int(one.probabilities.argmax())] if len(one.probabilities) else None
         yield _row(question, near, far, total, guess, judge), answer
+
+
+def _retrieved(searcher: Searcher, embedded: Embedded, request: Request) -> tuple[list[Retrieved], int]:
+    """Return what a search finds for each row, and how many items the index has."""
+    reach = searcher.reach(request)
+    plans = searcher.plans(embedded, request, reach.router)
+    return retrieve(searcher.store, embedded, plans, reach), reach.router.total
 
 
 def _without(found: Found, left_out: frozenset[str]) -> Found:
@@ -196,7 +206,7 @@ def _row(question: _Question, near: Retrieved, far: Retrieved, total: int, guess
         exhaustive_compared=far.found.compared / max(total, 1),
         right_bucket=columns.get(judge.bucket_column) if judge.bucket_column else None,
         predicted_bucket=guess,
-        route_size=len(near.plan.buckets or ()),
+        route_size=judge.buckets if near.plan.buckets is None else len(near.plan.buckets),
         widened=len(near.steps) > 1,
         best_score=far.found.hits[0].score if far.found.hits else None,
         stranger=question.stranger,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from visualsearch.datatypes import Found, Matrix, Route, Step
+from visualsearch.datatypes import Found, Matrix, Route, Step, Vector
+from visualsearch.embedder import Embedded
 from visualsearch.routing import Plan, Router
 from visualsearch.stores.contract import Store
 
@@ -23,45 +24,51 @@ class Retrieved:
         return Route(self.plan.buckets or (), tuple(self.steps), self.found.compared / max(total, 1))
 
 
-def retrieve(
-    store: Store, vectors: Matrix, plans: Sequence[Plan], k: int, where: Mapping[str, str], total: int
-) -> list[Retrieved]:
-    """Search each row of ``vectors`` within its plan, without widening."""
-    answers = store.search(vectors, k, [plan.names for plan in plans], where)
-    return [
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a search may go: ``k`` hits, among items with these columns, widening by this ladder."""
+
+    router: Router
+    ladder: Sequence[str]
+    k: int
+    where: Mapping[str, str]
+
+
+def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Reach) -> list[Retrieved]:
+    """Search each row within its plan; widen for rows that found fewer than k hits.
+
+    The ladder (``more``, ``all``) is climbed by routed rows only. Each rung probes a superset
+    of the one before, so the last step's cost is the query's.
+    """
+    total = reach.router.total
+    answers = store.search(embedded.vectors, reach.k, [plan.names for plan in plans], reach.where)
+    retrieved = [
         Retrieved(plan, found, [_step(plan, found, total, plan.why)])
         for plan, found in zip(plans, answers, strict=True)
     ]
+    if embedded.probabilities is not None:
+        for rung in reach.ladder:
+            _climb(store, embedded.vectors, embedded.probabilities, retrieved, rung, reach)
+    return retrieved
 
 
-def widen(
-    store: Store,
-    vectors: Matrix,
-    probabilities: Matrix,
-    retrieved: Sequence[Retrieved],
-    router: Router,
-    ladder: Sequence[str],
-    k: int,
-    where: Mapping[str, str],
+def _climb(
+    store: Store, vectors: Matrix, probabilities: Matrix, retrieved: Sequence[Retrieved], rung: str, reach: Reach
 ) -> None:
-    """Climb the ladder (``more``, ``all``) for the queries with fewer than k hits, in place.
-
-    Each rung probes a superset of the one before, so the last step's cost is the query's.
-    """
-    for rung in ladder:
-        rows = [i for i, one in enumerate(retrieved) if one.plan.buckets is not None and len(one.found.hits) < k]
-        plans = {i: _wider(router, rung, retrieved[i].plan, probabilities[i]) for i in rows}
-        rows = [i for i in rows if plans[i].names != retrieved[i].plan.names]
-        if not rows:
-            continue
-        answers = store.search(vectors[rows], k, [plans[i].names for i in rows], where)
-        for i, found in zip(rows, answers, strict=True):
-            one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {k} hits: {plans[i].why}"
-            one.plan, one.found = plans[i], found
-            one.steps.append(_step(plans[i], found, router.total, why))
+    """Search again, one rung wider, for those rows that need it; in place."""
+    short = [i for i, one in enumerate(retrieved) if one.plan.widens and len(one.found.hits) < reach.k]
+    plans = {i: _wider(reach.router, rung, retrieved[i].plan, probabilities[i]) for i in short}
+    rows = [i for i in short if plans[i].names != retrieved[i].plan.names]
+    if not rows:
+        return
+    answers = store.search(vectors[rows], reach.k, [plans[i].names for i in rows], reach.where)
+    for i, found in zip(rows, answers, strict=True):
+        one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {reach.k} hits: {plans[i].why}"
+        one.plan, one.found = plans[i], found
+        one.steps.append(_step(plans[i], found, reach.router.total, why))
 
 
-def _wider(router: Router, rung: str, plan: Plan, probabilities: Matrix) -> Plan:
+def _wider(router: Router, rung: str, plan: Plan, probabilities: Vector) -> Plan:
     return router.more(plan, probabilities) if rung == "more" else router.everything(plan)
 
 

@@ -16,7 +16,7 @@ from visualsearch.embedder import Embedded, Embedder
 from visualsearch.errors import PictureError
 from visualsearch.images import Picturelike, to_pixels
 from visualsearch.routing import Plan, Router
-from visualsearch.stages.retrieval import Retrieved, retrieve, widen
+from visualsearch.stages.retrieval import Reach, Retrieved, retrieve
 from visualsearch.stores.contract import Store
 
 
@@ -61,38 +61,22 @@ class Searcher:
         embedded = self.embedder.embed([one.crop for one in ready if one.crop is not None])
         embed_ms = _ms_since(start) / max(len(ready), 1)
         start = time.perf_counter()
-        retrieved, total = self.retrieve(embedded, request)
+        reach = self.reach(request)
+        retrieved = retrieve(self.store, embedded, self.plans(embedded, request, reach.router), reach)
         search_ms = _ms_since(start) / max(len(ready), 1)
         results = iter(retrieved)
         return [
             Answer(one.query, model=self.model, error=str(one.error), timings_ms=with_total(one.timings_ms))
             if one.crop is None
-            else self._answer(one, next(results), total, embed_ms, search_ms)
+            else self._answer(one, next(results), reach.router.total, embed_ms, search_ms)
             for one in prepared
         ]
 
-    def retrieve(self, embedded: Embedded, request: Request) -> tuple[list[Retrieved], int]:
-        """Return what the routed (or exhaustive) search finds for each row, and the index's size."""
-        router = self.router()
-        plans = self._plans(embedded, request, router)
-        found = retrieve(self.store, embedded.vectors, plans, request.k, request.where, router.total)
-        if embedded.probabilities is not None and request.buckets is None:
-            widen(
-                self.store,
-                embedded.vectors,
-                embedded.probabilities,
-                found,
-                router,
-                self.ladder,
-                request.k,
-                request.where,
-            )
-        return found, router.total
-
-    def router(self) -> Router:
-        """Return the router for the index as it is now."""
+    def reach(self, request: Request) -> Reach:
+        """Return how far a search may go in the index as it is now."""
         counts, total = self.store.bucket_counts(), self.store.count()
-        return Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
+        router = Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
+        return Reach(router, self.ladder, request.k, request.where)
 
     def prepare(self, image: Picturelike) -> list[Prepared]:
         """Decode and crop one picture; a picture that cannot be read is one entry with its reason."""
@@ -110,7 +94,8 @@ class Searcher:
             return [Prepared(Query(path), None, nothing, timings)]
         return [Prepared(Query(path, crop.box), crop, None, timings) for crop in crops]
 
-    def _plans(self, embedded: Embedded, request: Request, router: Router) -> list[Plan]:
+    def plans(self, embedded: Embedded, request: Request, router: Router) -> list[Plan]:
+        """Return the first plan of each row."""
         rows = len(embedded.vectors)
         if request.buckets is not None:
             return [routing.chosen(request.buckets)] * rows

@@ -35,6 +35,7 @@ class EmbeddedShelf:
 
         name: str = "embedded"
         memory_mib: PositiveInt = 1024
+        """Memory for the vectors of the buckets that were searched last."""
 
     def __init__(self, options: Options, folder: Path) -> None:
         """Look after the indexes in ``folder``, which is made when the first one begins."""
