@@ -52,7 +52,6 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, required=True, help="a training folder, or one with gallery/ and queries/"
     )
     measuring.add_argument("--side", type=int, help="the card's, unless given")
-    measuring.add_argument("--stored", type=int, default=STORED, help="pixels at which pictures are read")
     measuring.add_argument("--held-out", type=int, default=HELD_OUT, help="one instance in so many was held out")
     return top
 
@@ -156,7 +155,7 @@ def measure(given: argparse.Namespace) -> None:
 
     arrays = load_arrays(given.weights)
     side = given.side or json.loads(given.weights.with_name("card.json").read_text())["side"]
-    found = trial(given.data, given.stored, given.held_out)
+    found = trial(given.data, side, given.held_out)
     say(f"side {side}; gallery {len(found.gallery)}, queries {len(found.queries)}")
     projection = arrays[PROJECTION].astype("float32")
     show(table(found, plain_backbone(arrays), plain_backbone(), projection, side))

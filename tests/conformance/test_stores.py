@@ -106,7 +106,7 @@ queries = st.lists(st.tuples(directions, routes), min_size=1, max_size=5)
 filters = st.dictionaries(st.sampled_from(["label", 'a "column"\'\n', "no such column"]), texts, max_size=2)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     writes=st.lists(st.tuples(batches, st.sets(st.integers(0, 25), max_size=8)), min_size=1, max_size=3),
     questions=st.lists(st.tuples(queries, st.sampled_from([1, 2, 7, 100]), filters), min_size=1, max_size=4),

@@ -209,7 +209,7 @@ from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS
 from visualsearch.extractors.weights import find_weights
 
-def refuse(*_, **__) -> Any:
+def refuse(*_, **__):
     raise OSError("Network is unreachable")
 
 socket.socket.connect = refuse
@@ -253,7 +253,7 @@ def test_published_weights_are_one_sentence_out_of_reach_and_used_where_keras_ha
 FAMILIES = {row.module: name for name, row in reversed(NETWORKS.items())}
 """The first, smallest network of each family."""
 
-AUTOMATIC_NAMES = ("inception_v3", "inception_resnet_v2", "xception", "mobilenet_v3", "efficientnet")
+AUTOMATIC_NAMES = ("inception_v3", "inception_resnet_v2", "xception", "mobilenet_v3", "efficientnet", "convnext")
 """Families with layers that Keras numbers anew with every network: no file of variable paths fits twice."""
 
 

@@ -54,7 +54,8 @@ def rounded(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     Raises:
         SystemExit: a value is not finite, or too large for half precision.
     """
-    half = {name: np.asarray(array).astype(np.float16) for name, array in arrays.items()}
+    with np.errstate(over="ignore"):  # what overflows is told below
+        half = {name: np.asarray(array).astype(np.float16) for name, array in arrays.items()}
     if bad := [name for name, array in half.items() if not np.isfinite(array).all()]:
         raise SystemExit(f"{bad[0]}: expected finite values below 65,504; the training diverged. Lower --peak.")
     return half

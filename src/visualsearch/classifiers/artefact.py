@@ -73,7 +73,8 @@ def load(folder: Path, name: str, train: str, trunk: str) -> tuple[Card, Path]:
     """
     card = _read(folder / "classifier" / "card.json")
     if (card.name, card.train) != (name, train):
-        message = f"{folder}: the classifier was trained as {card.name} (train: {card.train}); the YAML asks for {name} (train: {train}): run train."
+        asked = f"the YAML asks for {name} (train: {train})"
+        message = f"{folder}: the classifier was trained as {card.name} (train: {card.train}); {asked}: run train."
         raise EngineError(message, slug="classifier-stale")
     if card.trunk != trunk:
         message = f"{folder}: the classifier was trained on another extractor than the YAML names: run train."
@@ -96,10 +97,17 @@ def _read(path: Path) -> Card:
     except FileNotFoundError as error:
         raise EngineError(f"{path}: no classifier was trained yet: run train.", slug="classifier-missing") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"{path}: expected a classifier's card; received {error!r}: run train.", slug="classifier-damaged") from error
+        raise EngineError(
+            f"{path}: expected a classifier's card; received {error!r}: run train.", slug="classifier-damaged"
+        ) from error
     if card is None:
-        message = f"{path}: expected format {FORMAT} or older; received {plain['format']}: update visualsearch or run train."
+        message = (
+            f"{path}: expected format {FORMAT} or older; received {plain['format']}: update visualsearch or run train."
+        )
         raise EngineError(message, slug="classifier-newer")
     if not isinstance(card.file, str) or Path(card.file).name != card.file:
-        raise EngineError(f"{path}: expected the name of a file beside it; received {card.file!r}: run train.", slug="classifier-damaged")
+        raise EngineError(
+            f"{path}: expected the name of a file beside it; received {card.file!r}: run train.",
+            slug="classifier-damaged",
+        )
     return card

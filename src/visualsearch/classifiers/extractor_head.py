@@ -77,7 +77,9 @@ class ExtractorHead:
             with np.load(path, allow_pickle=False) as file:
                 return cls(card, extractor, file["kernel"], file["bias"])
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise EngineError(f"{path}: the classifier cannot be read ({error}): run train.", slug="classifier-damaged") from error
+            raise EngineError(
+                f"{path}: the classifier cannot be read ({error}): run train.", slug="classifier-damaged"
+            ) from error
 
     def classify(self, vectors: Matrix) -> Matrix:
         """Return (n, buckets) probabilities of (n, dim) embeddings."""

@@ -91,12 +91,16 @@ def _prepare(options: Options, job: Job, trunk: Trunk) -> _Course:
     budget = affordable(len(job.examples), options.copies, row_bytes, int(options.cache_gib * 2**30))
     examples, notes = list(job.examples), []
     if budget.copies < options.copies:
-        notes.append(f"{budget.copies} augmented copies instead of {options.copies}: classifier.cache_gib allows no more")
+        notes.append(
+            f"{budget.copies} augmented copies instead of {options.copies}: classifier.cache_gib allows no more"
+        )
     buckets = tuple(sorted({example.bucket for example in examples}))
     if budget.examples < len(examples):
         size = max(budget.examples, len(buckets))
         examples = sample(examples, size, job.seed)
-        notes.append(f"{len(examples)} of {len(job.examples)} pictures, evenly from the buckets: classifier.cache_gib allows no more")
+        notes.append(
+            f"{len(examples)} of {len(job.examples)} pictures, evenly from the buckets: classifier.cache_gib allows no more"
+        )
     parts = split(examples, job.seed)
     return _Course(options, job, trunk, examples, buckets, parts, budget.copies, (*notes, *remarks(examples, parts)))
 
@@ -138,7 +142,7 @@ def _train_head(course: _Course, lesson: Lesson, known: Activations) -> tuple[ke
     epochs = int(np.clip(math.ceil(300 * 64 / len(lesson.split.learn)), 30, 300))
     if course.options.train == "head" and course.options.epochs:
         epochs = course.options.epochs
-    schedule = Schedule("head", epochs, batch=64, rate=3e-3, patience=max(5, epochs // 5))
+    schedule = Schedule("head", epochs, batch=64, rate=3e-4, patience=max(5, epochs // 5))
     return head, fit(logits_of(head), _layer(known, 0), lesson, schedule, course.job.progress)
 
 

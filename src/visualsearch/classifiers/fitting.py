@@ -70,7 +70,9 @@ class Schedule:
     patience: int
 
 
-def fit(model: keras.Model, source: Source, lesson: Lesson, schedule: Schedule, progress: Progress) -> tuple[Curve, ...]:
+def fit(
+    model: keras.Model, source: Source, lesson: Lesson, schedule: Schedule, progress: Progress
+) -> tuple[Curve, ...]:
     """Train ``model`` (input → logits) in place and return its curve.
 
     It ends with the weights that were best on held-out pictures, those from before the

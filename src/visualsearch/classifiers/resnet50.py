@@ -83,7 +83,9 @@ class ResNet50Classifier:
         shareable = extractor if isinstance(extractor, Trunk) and extractor.name == "resnet50" else None
         if shareable and options.weights is None:
             return shareable
-        own = ApplicationExtractor(ApplicationExtractor.Options(name="resnet50", weights=options.weights), runtime, folder)
+        own = ApplicationExtractor(
+            ApplicationExtractor.Options(name="resnet50", weights=options.weights), runtime, folder
+        )
         return shareable if shareable and identity(shareable) == identity(own) else own
 
     @property
@@ -111,4 +113,3 @@ class ResNet50Classifier:
 def identity(trunk: Trunk) -> str:
     """Return what must be the same for a tail to fit: network, weights, input size and preprocessing."""
     return fingerprint(trunk.graph_key, trunk.preprocessing)
-

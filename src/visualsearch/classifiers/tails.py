@@ -78,7 +78,9 @@ def read_tail(path: Path) -> keras.Model:
         tail: keras.Model = framework.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise EngineError(f"{path}: the classifier cannot be read ({reason}): run train.", slug="classifier-damaged") from error
+        raise EngineError(
+            f"{path}: the classifier cannot be read ({reason}): run train.", slug="classifier-damaged"
+        ) from error
     return tail
 
 

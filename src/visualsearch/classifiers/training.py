@@ -47,7 +47,9 @@ def train(
     """
     buckets = {example.bucket for example in examples}
     if not buckets:
-        raise DataError("train: expected labelled pictures; received none: label some, or search exhaustively.", slug="no-labels")
+        raise DataError(
+            "train: expected labelled pictures; received none: label some, or search exhaustively.", slug="no-labels"
+        )
     if len(buckets) == 1:
         message = f"train: expected two buckets or more; received only {buckets.pop()!r}: add another, or search exhaustively."
         raise DataError(message, slug="single-bucket")

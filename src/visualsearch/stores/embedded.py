@@ -17,6 +17,7 @@ from visualsearch.stores import sqlite_items as tables
 from visualsearch.stores.contract import Store
 from visualsearch.stores.embedded_store import EmbeddedStore
 from visualsearch.stores.sqlite import Database, remove_unused, store_errors
+from visualsearch.stores.sqlite_schema import create_tables
 
 CATALOGUE = "embedded.sqlite"
 """Says which index is live and which one is being built; changing it is what publishes."""
@@ -93,10 +94,11 @@ class EmbeddedShelf:
 
     def _replace(self, catalogue: Connection, live: str | None, store: EmbeddedStore) -> None:
         with ExitStack() as stack:
-            old = self._open(live)
-            # Nobody writes to the old index from here on: what is said to it is not lost.
-            retiring = stack.enter_context(old.database.writing()) if old else None
-            if retiring:
+            retiring = None
+            if old := self._open(live):
+                stack.enter_context(closing(old))
+                # Nobody writes to the old index from here on: what is said to it is not lost.
+                retiring = stack.enter_context(old.database.writing())
                 with store.database.writing() as db:
                     tables.forget(db, tables.buried(retiring))
             store.database.checkpoint()
@@ -105,18 +107,15 @@ class EmbeddedShelf:
             catalogue.execute("COMMIT")
             if retiring:
                 retiring.execute("UPDATE meta SET retired = 1")
-        if old:
-            old.close()
 
     def _make(self, fingerprint: str, dim: int, live: str | None) -> EmbeddedStore:
         path = self._folder / f"embedded-{secrets.token_hex(4)}.sqlite"
-        old = self._open(live)
         with closing(Database(path, create=True)) as database, database.writing() as db:
-            tables.create(db, fingerprint, dim)
-            if old:
-                tables.record_failures(db, old.failures())
-                tables.bury(db, old.buried())
-                old.close()
+            create_tables(db, fingerprint, dim)
+            if old := self._open(live):
+                with closing(old):
+                    tables.record_failures(db, old.failures())
+                    tables.bury(db, old.buried())
         return EmbeddedStore(path, self._options.memory_mib)
 
     def _open(self, name: str | None) -> EmbeddedStore | None:

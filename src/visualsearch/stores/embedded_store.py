@@ -19,6 +19,7 @@ from visualsearch.stores.checks import unit_rows
 from visualsearch.stores.partitions import Partitions
 from visualsearch.stores.ranking import Ranking
 from visualsearch.stores.sqlite import Database, as_text
+from visualsearch.stores.sqlite_schema import open_index, read_meta
 
 
 class EmbeddedStore:
@@ -33,7 +34,7 @@ class EmbeddedStore:
         self.path = path
         self.database = Database(path, timeout_s=timeout_s)
         try:
-            meta = tables.open_index(self.database)
+            meta = open_index(self.database)
         except EngineError:
             self.database.close()
             raise
@@ -110,7 +111,7 @@ class EmbeddedStore:
     def count(self) -> int:
         """Return how many items there are."""
         with self.database.reading() as db:
-            return tables.read_meta(db).items
+            return read_meta(db).items
 
     def bucket_counts(self) -> dict[str, int]:
         """Return how many items live in each bucket; items in no bucket are not counted."""
@@ -151,7 +152,7 @@ class EmbeddedStore:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self.database.writing() as db:
-            if tables.read_meta(db).retired:
+            if read_meta(db).retired:
                 message = f"{self.path}: a newer index was published: open that one."
                 raise EngineError(message, slug="store-replaced")
             yield db
