@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def train(given: argparse.Namespace) -> None:
     """Train, then write weights and card."""
     from starter.finishing import averaged, best_side, by_side, only_backbone, with_statistics
-    from starter.measuring import split, table
+    from starter.measuring import split, table, trial
     from starter.pictures import listed, load, unseen_paths
     from starter.weights import PROJECTION, plain_backbone, rounded, write
 
@@ -67,14 +67,15 @@ def train(given: argparse.Namespace) -> None:
     training.run()
     if training.stop:
         return say(f"stopped at step {training.step}; go on with --resume")
-    trial = split(load(unseen_paths(listed(given.data), given.held_out), STORED))
+    unseen = split(load(unseen_paths(listed(given.data), given.held_out), STORED))
     arrays = with_statistics(averaged(training), training.pictures, given.side)
-    sides = by_side(arrays, trial)
+    sides = by_side(arrays, unseen)
     side = best_side(sides)
     card = card_of(given, training, side) | {"figures": {"by_side": sides}}
     write(given.out, only_backbone(arrays), card)  # before the longer table: nothing is lost
     half = rounded(arrays)
-    rows = table(trial, plain_backbone(half), plain_backbone(), half[PROJECTION].astype("float32"), side)
+    found = trial(given.data, side, given.held_out)  # as `measure` reads them: it gives the same table
+    rows = table(found, plain_backbone(half), plain_backbone(), half[PROJECTION].astype("float32"), side)
     card["figures"] |= {"unseen": rows}
     write(given.out, only_backbone(arrays), card)
     show(rows, sides)

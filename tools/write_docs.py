@@ -80,7 +80,7 @@ def _kind(key: Schema) -> str:
     if key.get("type") == "array":
         return f"list of {_kind(key['items'])}" if "items" in key else "list"
     signs = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
-    bounds = [f"{sign} {key[name]:g}" for name, sign in signs if name in key]
+    bounds = [f"{sign} {key[name]:.10g}" for name, sign in signs if name in key]
     kind = {"string": "text", "boolean": "true or false"}.get(key.get("type", ""), key.get("type", "anything"))
     return " ".join([kind, ", ".join(bounds)]).strip()
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from visualsearch.config_errors import explained
+from visualsearch.columns import compile_template
+from visualsearch.config_errors import first_of, mistakes
 from visualsearch.config_yaml import Document, override, parse_document, read_document
 from visualsearch.errors import ConfigError
-from visualsearch.kinds import DEFAULTS, plugin_options
+from visualsearch.kinds import DEFAULTS, located, plugin_options
 from visualsearch.plugins import Options, Settings
 from visualsearch.secrets import hidden_in
 
@@ -20,16 +31,38 @@ from visualsearch.secrets import hidden_in
 def _resolve(path: Path, info: ValidationInfo) -> Path:
     """Return an absolute path: relative ones are meant from the YAML's folder."""
     base: Path = (info.context or {}).get("base", Path.cwd())
-    return Path(_absolute(base / path.expanduser()))
+    return located(path, base)
 
 
-def _absolute(path: Path) -> str:
-    import os.path
+def _no_empty_path(value: Any) -> Any:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError(f"expected a path; received {value!r}")
+    return value
 
-    return os.path.abspath(path)
+
+def _no_other_word(value: Any) -> Any:
+    """Refuse ``{nmae}``; the words that there are were put in before."""
+    if isinstance(value, str) and "{" in value:
+        raise ValueError(f"expected no word in braces but {{name}}; received {value!r}")
+    return value
 
 
-Place = Annotated[Path, AfterValidator(_resolve)]
+def _a_file_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .-]*", name):
+        raise ValueError(f"expected letters, digits, '.', '_' and '-', for it names a folder; received {name!r}")
+    return name
+
+
+def _a_template(template: str) -> str:
+    try:
+        compile_template(template)
+    except ConfigError as error:
+        raise PydanticCustomError("path-template", "{error}", {"error": str(error)}) from None
+    return template
+
+
+Template = Annotated[str, AfterValidator(_a_template)]
+Place = Annotated[Path, BeforeValidator(_no_empty_path), AfterValidator(_resolve)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
@@ -39,7 +72,7 @@ class GallerySettings(Settings):
 
     folder: Place
     """The folder of the pictures; it is read and never written."""
-    path: str | None = None
+    path: Template | None = None
     """What folders and file names mean, such as `{label}/{instance}-{view}`: each {word} becomes a column.
     null: the first sub-folder is the column `label`."""
     table: Place | None = None
@@ -53,7 +86,7 @@ class QueriesSettings(Settings):
 
     folder: Place | None = None
     """A folder of query pictures. null: the gallery itself, one picture left out at a time."""
-    path: str | None = None
+    path: Template | None = None
     """What the queries' paths mean; as `gallery.path`."""
     strangers: Place | None = None
     """A folder of pictures that show what the gallery lacks."""
@@ -116,16 +149,16 @@ class RuntimeSettings(Settings):
     """auto: openvino where it is installed, else tensorflow."""
     precision: Literal["float32"] = "float32"
     """In which the networks compute."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of every random choice: splits, augmentation, initial weights."""
 
 
 class Application(Settings):
     """Everything that one YAML file says, with its defaults filled in; paths are absolute."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_a_file_name)]
     """Of the model; the gallery folder's name where the YAML says nothing."""
-    out: Path
+    out: Annotated[Path, BeforeValidator(_no_empty_path), BeforeValidator(_no_other_word)]
     """Where everything that is made goes: model, index, reports."""
     gallery: GallerySettings
     queries: QueriesSettings = QueriesSettings()
@@ -166,32 +199,42 @@ def settings_from_folder(folder: Path) -> Application:
 
 
 def _application(document: Document, base: Path, overrides: Sequence[str]) -> Application:
+    """Validate every section, so that of all mistakes the first is told."""
     override(document, overrides)
-    data = dict(document.data)
-    for kind in DEFAULTS:
-        data[kind] = plugin_options(document, kind, base)
+    # a section of which nothing is left but its name says nothing
+    data = {key: value for key, value in document.data.items() if value is not None or key in ("name", "out")}
+    found, made = [], None
+    for kind, default in DEFAULTS.items():
+        options = plugin_options(document, kind, base)
+        found += options if isinstance(options, list) else []
+        data[kind] = Options(name=default) if isinstance(options, list) else options
+    data.setdefault("name", _name_of(data))
+    data["out"] = _out(data, base)
     try:
-        data.setdefault("name", _name_of(data))
-        data["out"] = _out(data, base)
-        return Application.model_validate(data, context={"base": base})
+        made = Application.model_validate(data, context={"base": base})
     except ValidationError as error:
-        raise explained(error, document, Application) from error
+        found += mistakes(error, document, Application)
+    # raised out here, where no traceback leads back to pydantic's own words, which quote values
+    if made is None or found:
+        raise first_of(found)
+    return made
 
 
 def _name_of(data: dict[str, Any]) -> str:
     """Return the gallery folder's name as a file name."""
     gallery = data.get("gallery")
     folder = gallery.get("folder") if isinstance(gallery, dict) else None
-    name = re.sub(r"[^\w.-]+", "-", Path(_absolute(Path(str(folder or "gallery")))).name).strip(".-")
+    name = re.sub(r"[^\w.-]+", "-", Path(os.path.abspath(str(folder or "gallery"))).name).strip(".-")
     return name or "gallery"
 
 
 def _out(data: dict[str, Any], base: Path) -> Any:
     """Return where the model goes, ``{name}`` put in; what is no text is left to be refused."""
     out = data.get("out", "models/{name}")
-    if not isinstance(out, str) or not isinstance(data["name"], str):
+    if not isinstance(out, str):
         return out
-    return Path(_absolute(base / Path(out.replace("{name}", data["name"])).expanduser()))
+    named = out.replace("{name}", str(data["name"]))
+    return named if not named.strip() or "\0" in named or "{" in named else located(named, base)
 
 
 __all__ = ["Application", "ConfigError", "load_settings", "parse", "settings_from_folder"]

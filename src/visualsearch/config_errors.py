@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from visualsearch.config_yaml import Document, Key
 from visualsearch.errors import ConfigError
+from visualsearch.secrets import hidden
 
 NOT_YET = {
     ("buckets", "clusters"): "buckets from clusters are not available yet: name a column, or none: true",
@@ -32,23 +35,47 @@ EXPECTED = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
     "model_attributes_type": "keys with values",
-    "greater_than": "more than {gt:g}",
-    "greater_than_equal": "{ge:g} or more",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "{le:g} or less",
+    "greater_than": "more than {gt:.10g}",
+    "greater_than_equal": "{ge:.10g} or more",
+    "less_than": "less than {lt:.10g}",
+    "less_than_equal": "{le:.10g} or less",
     "literal_error": "{expected}",
     "finite_number": "a finite number",
 }
 
 
-def explained(
+SHORTHANDS = {"gallery": "folder", "queries": "folder", "buckets": "column", "search": "k"}
+"""Sections that are easily written as if they were their most used key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong, where it comes in the order of telling, and its sentence."""
+
+    line: int
+    slug: str
+    sentence: str
+
+
+def mistake(document: Document, key: Key, slug: str, what: str) -> Mistake:
+    """Return what is wrong with the value at ``key``."""
+    return Mistake(_line(document.place(key)), slug, f"{document.named(key)}: {what}")
+
+
+def first_of(found: Sequence[Mistake]) -> ConfigError:
+    """Return the first mistake by its place in the file, and how many more there are."""
+    first, more = min(found, key=lambda one: one.line), len(found) - 1
+    return ConfigError(first.sentence + (f" (and {more} more)" if more else ""), slug=first.slug)
+
+
+def mistakes(
     error: ValidationError,
     document: Document,
     model: type[BaseModel],
     way: Key = (),
     owners: Mapping[str, Sequence[str]] | None = None,
-) -> ConfigError:
-    """Return the first mistake by its place in the file, and how many more there are.
+) -> list[Mistake]:
+    """Return what pydantic refuses, one mistake for each key.
 
     Args:
         error: what pydantic said.
@@ -57,65 +84,79 @@ def explained(
         way: where in the document the model's data stands.
         owners: options of the plug-ins beside this one → their names.
     """
-    details = sorted(error.errors(), key=lambda one: (_line(document.place((*way, *one["loc"]))), str(one["loc"])))
-    slug, sentence = _sentence(details[0], document, model, way, owners or {})
-    more = len(details) - 1
-    return ConfigError(sentence + (f" (and {more} more)" if more else ""), slug=slug)
+    return [_mistake(one, document, model, way, owners or {}) for one in error.errors()]
 
 
 def _line(place: str) -> int:
+    """Return where a place comes in the order of telling: the command line, the file, what is not in it."""
     last = place.rpartition(" ")[2]
-    return int(last) if last.isdigit() else 0
+    return int(last) if last.isdigit() else 0 if place.startswith("--set") else sys.maxsize
 
 
-def _sentence(
+def _mistake(
     one: ErrorDetails, document: Document, model: type[BaseModel], way: Key, owners: Mapping[str, Sequence[str]]
-) -> tuple[str, str]:
-    key = (*way, *one["loc"])
-    place, name = document.place(key), ".".join(map(str, key))
+) -> Mistake:
+    key, context = (*way, *one["loc"]), one.get("ctx", {})
     if key in NOT_YET:
-        return "not-yet", f"{place}: {name}: {NOT_YET[key]}."
+        return mistake(document, key, "not-yet", f"{NOT_YET[key]}.")
     if one["type"] == "extra_forbidden":
-        return (
-            "unknown-key",
-            f"{place}: {name}: unknown key.{_hint(str(key[-1]), _known(model, one['loc'][:-1]), owners)}",
-        )
+        hint = _hint(str(key[-1]), _known(model, one["loc"][:-1]), owners)
+        return mistake(document, key, "unknown-key", f"unknown key.{hint}")
     if one["type"] == "missing":
-        return "missing-key", f"{place}: {name} is missing: it has no default. Example: gallery: {{folder: photos/}}."
-    if one["type"] == "value_error":
-        reason = str(one.get("ctx", {}).get("error", one["msg"])).rstrip(".")
-        return "bad-value", f"{place}: {name or document.source}: {reason}."
+        example = "Example: gallery: {folder: photos/}."
+        sentence = f"{document.named(key)} is missing: it has no default. {example}"
+        return Mistake(_line(document.place(key)), "missing-key", sentence)
+    if one["type"] in ("value_error", "path-template"):
+        slug = "bad-value" if one["type"] == "value_error" else one["type"]
+        said = str(context.get("error", one["msg"])).rstrip(".") + "."
+        field, colon, rest = said.partition(": ")
+        if colon and field in _known(model, one["loc"]):  # it was the whole section that was looked at
+            key, said = (*key, field), rest
+        return mistake(document, key, slug, said)
     received = one["input"]
     if key == ("runtime", "precision") and received in PRECISIONS:
-        return "not-yet", f"{place}: {name}: only float32 is available for now; received {received}."
-    expected = EXPECTED.get(one["type"], one["msg"]).format(**one.get("ctx", {}))
-    return "bad-value", f"{place}: {name}: expected {expected}; received {_written(received)}.{_near(one, received)}"
+        return mistake(document, key, "not-yet", f"only float32 is available for now; received {received}.")
+    expected = EXPECTED.get(one["type"], one["msg"]).format(**context)
+    shown = _written(received, document.texts.get(key))
+    return mistake(document, key, "bad-value", f"expected {expected}; received {shown}.{_near(one, key, document)}")
 
 
 def _hint(key: str, known: Sequence[str], owners: Mapping[str, Sequence[str]]) -> str:
+    if ":" in key:
+        return " Put a space behind its colon."
     near = difflib.get_close_matches(key, known, n=1)
     if not near and key in owners:
         return f" It belongs to {', '.join(owners[key][:3])}; known here: {', '.join(sorted(known))}."
     return (f" Did you mean {near[0]!r}?" if near else "") + f" Known here: {', '.join(sorted(known))}."
 
 
-def _near(one: ErrorDetails, received: object) -> str:
-    """Return the nearest of the values that are allowed."""
+def _near(one: ErrorDetails, key: Key, document: Document) -> str:
+    """Return the nearest of the values that are allowed, or how to write what was meant."""
+    received = one["input"]
     allowed = str(one.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
     near = difflib.get_close_matches(str(received), allowed, n=1)
     if near:
         return f" Did you mean {near[0]!r}?"
-    if one["type"] == "string_type" and isinstance(received, bool):
-        return " YAML reads no, off, yes and on as true or false: put it in quotes."
+    if one["type"] in ("string_type", "path_type") and received is not None and key in document.texts:
+        return f" To mean text, put it in quotes: '{document.texts[key]}'."
+    if one["type"].startswith("model_") and key[-1] in SHORTHANDS and isinstance(received, str | int):
+        if ":" in str(received):
+            return " Put a space behind the colon."
+        return f" Write {key[-1]}: {{{SHORTHANDS[str(key[-1])]}: {hidden(str(received))}}}."
     return ""
 
 
-def _written(value: object) -> str:
-    words: dict[object, str] = {None: "nothing (null)"}
+def _written(value: object, text: str | None = None) -> str:
+    """Return a value as its writer knows it; secrets are hidden before it is cut short."""
+    if value is None:
+        return "nothing (null)"
     if isinstance(value, bool):
-        return str(value).lower()
-    text = words.get(value) if value is None else repr(value)
-    return (text or "")[:80]
+        read = str(value).lower()
+        return read if text is None or text.lower() == read else f"{text}, which YAML reads as {read}"
+    if text is not None:
+        return text[:80]
+    shown = hidden(repr(value))
+    return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
 def _known(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:

@@ -17,7 +17,20 @@ from visualsearch.secrets import remember
 Key = tuple[str | int, ...]
 """The way to a value: ("routing", "widen", 0)."""
 
-_VARIABLE = re.compile(r"\$(\$\{)|\$\{([^{}]*)\}")
+_VARIABLE = re.compile(r"\$(\$\{)|\$\{([^{}]*)(\}?)")
+
+MOST_VALUES = 100_000
+"""A file with more, aliases written out, is an attack or an accident."""
+
+HINTS = (
+    (r"got '\{'", r"\$\{", 'put "${NAME}" in quotes where it stands within { }'),
+    (r"block end", r":\s+\{", "put a value that begins with { in quotes"),
+    (r"mapping values", r"", "put text with a colon and a space in quotes, or set the indentation right"),
+    (r"escape character", r"", "write a backslash within single quotes"),
+    (r"start any token|alphabetic or numeric", r"", "put a value that begins with a sign such as * or @ in quotes"),
+    (r"another document", r"", "leave out the line ---"),
+)
+"""What YAML complains of, what stands in the line → what to do."""
 
 
 @dataclass(slots=True)
@@ -27,6 +40,13 @@ class Document:
     source: str
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
+    texts: dict[Key, str] = field(default_factory=dict)
+    """Values that YAML does not read as text, as they are written."""
+
+    def named(self, key: Key) -> str:
+        """Return where ``key`` stands and its dotted name, which ``--set`` says already."""
+        place, name = self.place(key), ".".join(map(str, key))
+        return place if not name or place == f"--set {name}" else f"{place}: {name}"
 
     def place(self, key: Key) -> str:
         """Return where ``key`` stands, or else the nearest thing around it."""
@@ -65,8 +85,9 @@ def parse_document(text: str, source: str) -> Document:
     Raises:
         ConfigError: ``yaml-syntax``, ``duplicate-key`` or ``env-missing``.
     """
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         document = Document(source)
         if root is None:
@@ -78,9 +99,13 @@ def parse_document(text: str, source: str) -> Document:
         document.data = _Walk(loader, document).mapping(root, ())
         return document
     except yaml.YAMLError as error:
-        raise ConfigError(_syntax(error, source), slug="yaml-syntax") from error
+        raise ConfigError(_syntax(error, source, text), slug="yaml-syntax") from error
+    except RecursionError as error:
+        message = f"{source}: expected a few levels of keys; received an alias of itself, or brackets without end."
+        raise ConfigError(message, slug="yaml-syntax") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def override(document: Document, overrides: Sequence[str]) -> None:
@@ -96,13 +121,25 @@ def override(document: Document, overrides: Sequence[str]) -> None:
             message = f"--set {text}: expected key=value, such as routing.keep=0.99."
             raise ConfigError(message, slug="bad-override")
         place = f"--set {name.strip()}"
-        value = parse_document(f"value: {written}", place).data.get("value")
+        value = _overriding(written, place)
         branch = document.data
-        for part in key[:-1]:
+        for depth, part in enumerate(key[:-1]):
             inner = branch.get(part)
+            if not isinstance(inner, dict):
+                document.places[key[: depth + 1]] = place
             branch[part] = branch = dict(inner) if isinstance(inner, dict) else {}
         branch[key[-1]] = value
         document.places[key] = place
+
+
+def _overriding(written: str, place: str) -> Any:
+    """Return what ``--set`` gives: YAML, or else text, so that a shell's quotes are enough for ``{label}/{view}``."""
+    try:
+        return parse_document(f"value: {written}", place).data.get("value")
+    except ConfigError as error:
+        if error.slug != "yaml-syntax":
+            raise
+    return expanded(written, place)
 
 
 class _Walk:
@@ -111,6 +148,7 @@ class _Walk:
     def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
         self._loader = loader
         self._document = document
+        self._values = 0
 
     def mapping(self, node: yaml.MappingNode, way: Key) -> dict[str, Any]:
         self._refuse_duplicates(node)
@@ -123,21 +161,35 @@ class _Walk:
         return made
 
     def _value(self, node: yaml.Node, way: Key) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            message = f"{self._line(node)}: expected at most {MOST_VALUES} values; received more, through aliases."
+            raise ConfigError(message, slug="yaml-syntax")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, way)
         if isinstance(node, yaml.SequenceNode):
             for i, inner in enumerate(node.value):
                 self._document.places[(*way, i)] = self._line(inner)
             return [self._value(inner, (*way, i)) for i, inner in enumerate(node.value)]
-        value = self._loader.construct_object(node)
-        return expanded(value, self._line(node)) if isinstance(value, str) else value
+        return self._scalar(node, way)
+
+    def _scalar(self, node: yaml.Node, way: Key) -> Any:
+        try:
+            value = self._loader.construct_object(node)
+        except ValueError:  # it looked like a date or a number and is none
+            value = node.value
+        if isinstance(value, str):
+            return expanded(value, self._line(node))
+        self._document.texts[way] = node.value
+        return value
 
     def _name(self, node: yaml.Node) -> str:
         name = self._loader.construct_object(node)
         if not isinstance(name, str):
-            written = getattr(node, "value", name)
-            what = f"expected a key of letters; YAML reads {written!r} as {name!r}"
-            message = f"{self._line(node)}: {what}. Put it in quotes."
+            what = "received a list or keys"
+            if isinstance(node, yaml.ScalarNode):
+                what = f"YAML reads {node.value!r} as {name!r}. Put it in quotes"
+            message = f"{self._line(node)}: expected a key of letters; {what}."
             raise ConfigError(message, slug="yaml-syntax")
         return name
 
@@ -166,8 +218,16 @@ def expanded(text: str, place: str, environment: Mapping[str, str] = os.environ)
     def value_of(match: re.Match[str]) -> str:
         if match[1]:
             return "${"
+        if not match[3] or not re.fullmatch(r"[A-Za-z_]\w*", match[2]):
+            message = (
+                f"{place}: expected ${{NAME}}, an environment variable; received {match[0]!r}. Write $${{ for ${{."
+            )
+            raise ConfigError(message, slug="bad-value")
         if match[2] not in environment:
-            message = f"{place}: expected the environment variable {match[2]}; it is not set."
+            message = (
+                f"{place}: expected the environment variable {match[2]}; it is not set. "
+                f"Set it, or write $${{{match[2]}}} for the text itself."
+            )
             raise ConfigError(message, slug="env-missing")
         remember(environment[match[2]], match[0])
         return environment[match[2]]
@@ -175,10 +235,12 @@ def expanded(text: str, place: str, environment: Mapping[str, str] = os.environ)
     return _VARIABLE.sub(value_of, text)
 
 
-def _syntax(error: yaml.YAMLError, source: str) -> str:
+def _syntax(error: yaml.YAMLError, source: str, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     place = f"{source}, line {mark.line + 1}" if mark is not None else source
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if "'\\t'" in problem:
         problem = "a tab where YAML wants spaces"
-    return f"{place}: this is no YAML: {problem}."
+    line = text.splitlines()[mark.line] if mark is not None and mark.line < len(text.splitlines()) else ""
+    todo = next((hint for said, has, hint in HINTS if re.search(said, problem) and re.search(has, line)), None)
+    return f"{place}: this is no YAML: {problem}" + (f": {todo}." if todo else ".")

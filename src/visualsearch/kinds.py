@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from visualsearch.classifiers import CLASSIFIERS
-from visualsearch.config_errors import explained
+from visualsearch.config_errors import Mistake, mistake, mistakes
 from visualsearch.config_yaml import Document
 from visualsearch.crops import CROPS
-from visualsearch.errors import ConfigError
+from visualsearch.errors import ConfigError, EngineError
 from visualsearch.extractors import EXTRACTORS
 from visualsearch.plugins import Options, Plugin, load
 from visualsearch.stores import STORES
@@ -28,29 +29,47 @@ TABLES: Mapping[str, Mapping[str, Plugin]] = {
 DEFAULTS = {"crop": "whole", "classifier": "resnet50", "extractor": "resnet50", "store": "embedded"}
 
 
-def plugin_options(document: Document, kind: str, base: Path) -> Options:
-    """Return a section's validated options; no weight is loaded.
+def plugin_options(document: Document, kind: str, base: Path) -> Options | list[Mistake]:
+    """Return a section's validated options, or what is wrong with them; no weight is loaded.
 
     Raises:
-        ConfigError: the section is no mapping, names no plug-in, or has an option that is wrong.
+        EngineError: the packages that the plug-in needs are not installed.
     """
-    section = document.data.get(kind) or {}
+    section = {} if document.data.get(kind) is None else document.data[kind]
     if not isinstance(section, dict):
-        what = f"expected keys such as `name: {DEFAULTS[kind]}`; received {section!r}"
-        raise ConfigError(f"{document.place((kind,))}: {kind}: {what}.", slug="bad-value")
+        what = f"expected keys such as `name: {DEFAULTS[kind]}`; received {section!r}."
+        return [mistake(document, (kind,), "bad-value", what)]
     name = section.get("name", DEFAULTS[kind])
     if not isinstance(name, str):
-        message = f"{document.place((kind, 'name'))}: {kind}.name: expected text; received {name!r}."
-        raise ConfigError(message, slug="bad-value")
+        received = document.texts.get((kind, "name"), repr(name)) or "nothing (null)"
+        return [mistake(document, (kind, "name"), "bad-value", f"expected text; received {received}.")]
     try:
-        plugin = load(TABLES[kind], name, kind)
+        options = _options_class(kind, name)
     except ConfigError as error:
-        raise ConfigError(f"{document.place((kind, 'name'))}: {error}", slug=error.slug) from error
-    options: type[Options] = plugin.Options
+        what = str(error).removeprefix(f"{kind}.name: ")
+        return [mistake(document, (kind, "name"), error.slug, what)]
     try:
         return options.model_validate({**_located(section, base), "name": name})
     except ValidationError as error:
-        raise explained(error, document, options, (kind,), _owners(kind, name)) from error
+        return mistakes(error, document, options, (kind,), _owners(kind, name))
+
+
+def _options_class(kind: str, name: str) -> type[Options]:
+    """Return what a plug-in may be told."""
+    options = getattr(load(TABLES[kind], name, kind), "Options", None)
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        message = f"expected a class with `Options`, a subclass of visualsearch.plugins.Options; {name!r} has none."
+        raise ConfigError(message, slug="unknown-plugin")
+    return options
+
+
+def located(path: str | Path, base: Path) -> Path:
+    """Return an absolute path: relative ones are meant from ``base``, ``~`` is the home folder."""
+    try:
+        home = Path(path).expanduser()
+    except RuntimeError:  # there is no such user: then there is no such file, which is said where it is missed
+        home = Path(path)
+    return Path(os.path.abspath(base / home))
 
 
 def _located(section: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -60,7 +79,7 @@ def _located(section: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _file(value: str, base: Path) -> str:
     prefix, colon, path = value.partition(":")
-    return f"file:{base / Path(path).expanduser()}" if (prefix, colon) == ("file", ":") else value
+    return f"file:{located(path, base)}" if (prefix, colon) == ("file", ":") else value
 
 
 def _owners(kind: str, name: str) -> dict[str, list[str]]:
@@ -69,6 +88,10 @@ def _owners(kind: str, name: str) -> dict[str, list[str]]:
     for other, row in TABLES[kind].items():
         if other == name:
             continue
-        for key in load({other: row}, other, kind).Options.model_fields:
+        try:
+            keys = load({other: row}, other, kind).Options.model_fields
+        except EngineError:  # its packages are not installed, so it is not what was meant
+            continue
+        for key in keys:
             owners.setdefault(key, []).append(other)
     return owners

@@ -6,13 +6,20 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
+from pydantic_core import PydanticKnownError
 
 from visualsearch.errors import ConfigError, EngineError
-from visualsearch.secrets import hidden
+from visualsearch.secrets import hidden_in
 
 
 class Settings(BaseModel):
@@ -23,7 +30,28 @@ class Settings(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show no secret in ``repr``, and so in no log or traceback."""
         for name, value in super().__repr_args__():
-            yield name, type(value)(hidden(str(value))) if isinstance(value, str | Path) else value
+            yield name, hidden_in(value)
+
+    @model_serializer(mode="wrap")
+    def _dump(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Show no secret in a dump either, and so in no card or report."""
+        dumped: dict[str, Any] = hidden_in(write(self))
+        return dumped
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``k: yes``, which pydantic would take for 1."""
+        kinds = _kinds(cls.model_fields[info.field_name].annotation) if info.field_name else set()
+        if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types within an annotation such as ``PositiveInt | None``."""
+    inner = get_args(annotation)
+    return set().union(*map(_kinds, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
 
 
 class Options(Settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 SHORTEST = 4
@@ -14,7 +16,9 @@ _written: dict[str, str] = {}
 def remember(value: str, written: str) -> None:
     """Hide ``value`` from now on behind what the YAML says."""
     if len(value) >= SHORTEST and value != written:
-        _written[value] = written
+        # also as messages quote it: a quote or a backslash in it would come escaped
+        for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+            _written[form] = written
 
 
 def hidden(text: str) -> str:
@@ -25,9 +29,11 @@ def hidden(text: str) -> str:
 
 
 def hidden_in(data: Any) -> Any:
-    """Return plain data (dicts, lists, text) with its remembered values hidden."""
+    """Return data (dicts, lists, tuples, text, paths) with its remembered values hidden."""
     if isinstance(data, dict):
         return {key: hidden_in(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [hidden_in(value) for value in data]
+        return type(data)(hidden_in(value) for value in data)
+    if isinstance(data, Path):
+        return Path(hidden(str(data)))
     return hidden(data) if isinstance(data, str) else data

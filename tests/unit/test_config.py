@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from visualsearch import secrets
 from visualsearch.config import Application, load_settings, parse, settings_from_folder
 from visualsearch.config_schema import schema
 from visualsearch.errors import ConfigError
+from visualsearch.plugins import Options
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +90,28 @@ def test_paths_are_meant_from_the_file_and_home_is_known(tmp_path: Path, monkeyp
         ("gallery: {folder: a", "this is no YAML"),
         ("gallery: {folder: a}\nno: 1", "line 2: expected a key of letters; YAML reads 'no' as False"),
         ("gallery: {folder: a, group: off}", "put it in quotes"),
+        ("gallery: {folder: no}", "received no, which YAML reads as false. To mean text, put it in quotes: 'no'."),
+        ("gallery: {folder: 2024-01-01}", "received 2024-01-01. To mean text, put it in quotes"),
+        ("gallery: {folder: ''}", "line 1: gallery.folder: expected a path; received ''."),
+        ("gallery:", "shop.yaml, line 1: gallery is missing"),
+        ("gallery: {folder: a, path: '{label}{view}'}", "line 1: gallery.path: path template '{label}{view}': two words"),
+        ("gallery: &a {folder: a, path: *a}", "received an alias of itself"),
+        ("a: " + "[" * 3000, "brackets without end"),
+        ("gallery: {folder: a}\nname: a\x01b", "this is no YAML: unacceptable character #x0001"),
+        ("gallery: {folder: a}\nname: ../b", "line 2: name: expected letters, digits"),
+        ("gallery: {folder: a}\nname: 5\nrouting: {keep: 2}", "line 2: name: expected text; received 5."),
+        ("gallery: {folder: a}\nout: ''", "line 2: out: expected a path; received ''."),
+        ("gallery: {folder: a}\nout: models/{nmae}", "line 2: out: expected no word in braces but {name}"),
+        ("gallery: {folder: a}\nsearch: {k: true}", "search.k: expected a whole number; received true."),
+        ("gallery: {folder: a}\nbuckets: label", "Write buckets: {column: label}."),
+        ("gallery:\n  folder:a", "received 'folder:a'. Put a space behind the colon."),
+        ("gallery:{folder: a}", "unknown key. Put a space behind its colon. (and 1 more)"),
+        ("gallery:\n  folder: a\n  path: {label}/{view}", "but found '<scalar>': put a value that begins with { in quotes."),
+        ("gallery: {folder: ${HOME}}", 'put "${NAME}" in quotes where it stands within { }.'),
+        ("gallery: {folder: a}\nname: ${HO-ME}", "line 2: expected ${NAME}, an environment variable; received '${HO-ME}'."),
+        ("gallery: {folder: a}\nextractor:\n  name: vgg16\n  weights: mine", "line 4: extractor.weights: expected starter"),
+        ("gallery: {folder: a}\nstore: {name: 'json:JSONDecoder'}", "line 2: store.name: expected a class with `Options`"),
+        ("galery: {folder: a}", "line 1: galery: unknown key. Did you mean 'gallery'? Known here"),
         ("gallery: {folder: a}\nname: ${VISUALSEARCH_NOWHERE}", "environment variable VISUALSEARCH_NOWHERE; it is not set"),
     ],
 )  # fmt: skip
@@ -96,17 +120,38 @@ def test_a_mistake_is_one_sentence_with_its_place(text: str, says: str) -> None:
 
 
 def test_the_first_of_several_mistakes_is_told_and_the_others_counted() -> None:
-    said = complaint("gallery: {folder: a}\nsearch: {k: 0}\nrouting: {keep: 0, at_most: 0}")
+    said = complaint("gallery: {folder: a}\nsearch: {k: 0}\nstore: {memory_mib: 0}\nrouting: {keep: 0, at_most: 0}")
     assert said.startswith("shop.yaml, line 2: search.k")
-    assert said.endswith("(and 2 more)")
+    assert said.endswith("(and 3 more)")
+
+
+def test_a_section_with_nothing_below_it_has_its_defaults() -> None:
+    assert settings("routing:\n  # keep: 0.5\nstore:\nqueries:").model_dump() == settings().model_dump()
+
+
+def test_aliases_that_multiply_are_refused() -> None:
+    text = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    text += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 8))
+    assert "through aliases" in complaint(text)
+
+
+def test_merged_keys_are_kept_apart_from_keys_given_twice() -> None:
+    made = settings("routing:\n  <<: {keep: 0.5, at_most: 0.7}\n  keep: 0.6")
+    assert (made.routing.keep, made.routing.at_most) == (0.6, 0.7)
 
 
 def test_overrides() -> None:
     made = settings("routing: {keep: 0.5}", "routing.widen=[all]", "search.k=7", "extractor.name=vgg16", "name=other")
     assert (made.routing.keep, made.routing.widen, made.search.k) == (0.5, ("all",), 7)
     assert (made.extractor.name, made.name) == ("vgg16", "other")
-    assert "--set routing.kepp: routing.kepp: unknown key" in complaint("gallery: {folder: a}", "routing.kepp=1")
+    assert "--set routing.kepp: unknown key. Did you mean 'keep'?" in complaint(
+        "gallery: {folder: a}", "routing.kepp=1"
+    )
     assert "expected key=value" in complaint("gallery: {folder: a}", "routing.keep")
+    assert "--set routing.widen: expected a list" in complaint("gallery: {folder: a}", "routing.widen=[more")
+    assert "--set stor.name: stor: unknown key" in complaint("gallery: {folder: a}", "stor.name=x")
+    assert settings("", "gallery.path={label}/{view}").gallery.path == "{label}/{view}"
+    assert settings("", "gallery.table=null").gallery.table is None
 
 
 def test_files_that_are_no_yaml(tmp_path: Path) -> None:
@@ -132,6 +177,53 @@ def test_secrets_are_put_in_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> 
     ]
     assert all("tiger" not in text for text in shown)
     assert made.public_dict()["name"] == "a-${SHOP_TOKEN}"
+    assert made.model_dump()["name"] == "a-${SHOP_TOKEN}"
+
+
+@pytest.mark.parametrize("secret", ['it\'s "quoted" \\ and wörd', "x" * 200, "tab\there"])
+@pytest.mark.parametrize(
+    "section",
+    [
+        "runtime:\n  seed: {}",
+        "runtime:\n  engine: {}",
+        "extractor:\n  weights: {}",
+        "store:\n  name: {}",
+        "store:\n  name: 'a:{}'",
+    ],
+)
+def test_no_mistake_shows_a_secret_whatever_is_in_it(
+    secret: str, section: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "_written", {})
+    monkeypatch.setenv("SHOP_TOKEN", secret)
+    with pytest.raises(ConfigError) as caught:
+        settings(section.format("${SHOP_TOKEN}"))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "${SHOP_TOKEN}" in str(caught.value)
+    assert not any(part in shown for part in ("wörd", "xxxxxx", "there"))
+
+
+def test_numbers_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_written", {})
+    monkeypatch.setenv("SHOP_MEMORY", "64")
+    assert settings("store:\n  memory_mib: ${SHOP_MEMORY}").store.model_dump()["memory_mib"] == 64
+
+
+class Headers(Options):
+    """Options of a third party that nests its secrets."""
+
+    name: str = "headers"
+    headers: dict[str, tuple[str, ...]]
+
+
+def test_secrets_in_lists_and_tables_are_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_written", {})
+    secrets.remember("tiger-42-moon", "${TOKEN}")
+    made = Headers(headers={"auth": ("basic", "tiger-42-moon")})
+    assert made.headers["auth"][1] == "tiger-42-moon"
+    for shown in (repr(made), str(made), str(made.model_dump()), made.model_dump_json()):
+        assert "${TOKEN}" in shown
+        assert "tiger" not in shown
 
 
 def test_settings_are_frozen() -> None:

@@ -74,7 +74,7 @@ class ExtractorHead:
         """Read what ``train`` wrote."""
         card, path = artefact.load(folder, options.name, "head", extractor.fingerprint)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return cls(card, extractor, file["kernel"], file["bias"])
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise EngineError(

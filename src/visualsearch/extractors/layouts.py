@@ -36,7 +36,7 @@ def read_arrays(path: Path, layers: Sequence[keras.Layer]) -> list[Arrays]:
         ValueError, KeyError, OSError: a layer is missing, or the file is damaged.
     """
     if zipfile.is_zipfile(path) and not _is_archive(path):
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return [[file[variable.path] for variable in variables(layer)] for layer in layers]
     with _hdf5(path) as file:
         if (published := _published(file)) is not None:

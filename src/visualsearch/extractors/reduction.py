@@ -78,7 +78,7 @@ def load_reduction(path: Path) -> Reduction | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             reduction = Reduction(file["mean"], file["components"], str(file["basis"]))
             intact = reduction.sha256 == str(file["sha256"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:

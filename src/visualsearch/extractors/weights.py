@@ -95,7 +95,7 @@ def _card(path: Path) -> Mapping[str, Any]:
 
 def _projection(path: Path) -> Matrix | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return file[PROJECTION].astype(np.float32) if PROJECTION in file else None
     except (OSError, ValueError, BadZipFile) as error:
         raise EngineError(f"{path}: expected NumPy arrays; received {error}.", slug="weights-damaged") from error

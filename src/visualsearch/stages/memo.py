@@ -38,11 +38,11 @@ class QueryMemo:
         """Read the memo; what is damaged or of another model is simply computed again."""
         memo = cls(path, key)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
                 if str(kept["key"]) == key:
                     rows = zip(kept["stamps"], kept["vectors"], kept["probabilities"], kept["timings"], strict=True)
                     memo.entries = {str(stamp): Remembered(*row) for stamp, *row in rows}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             memo.entries = {}
         return memo
 
