@@ -31,7 +31,10 @@ def configuration() -> str:
     parts = [
         MADE,
         "# Configuration\n\n",
-        "Every key but `gallery.folder` has a default. Paths are relative to the file.\n\n",
+        "Every key but `gallery.folder` has a default. Paths are relative to the file, in `--set` too; `~` is the home\n"
+        "folder. `${NAME}` stands for the environment variable NAME and is shown like that wherever settings are\n"
+        'shown; within `{ }` it must stand in quotes, `"${NAME}"`. `$${` stands for `${` itself. A plug-in of another\n'
+        "package is named `package.module:Class`.\n\n",
     ]
     plain = {name: key for name, key in whole["properties"].items() if "$ref" not in key and "oneOf" not in key}
     parts.append(_table(plain))
@@ -41,8 +44,12 @@ def configuration() -> str:
             parts.append(f"\n## {name}\n\n{section['description']}\n\n{_table(section['properties'])}")
         elif "oneOf" in key:
             parts.append(f"\n## {name}\n\n{key['description']}\n")
-            parts.extend(_plugin(name, options) for options in key["oneOf"])
+            parts.extend(_plugin(name, options) for options in key["oneOf"] if not _elsewhere(options))
     return "".join(parts)
+
+
+def _elsewhere(options: Schema) -> bool:
+    return "pattern" in options["properties"]["name"]
 
 
 def _plugin(kind: str, options: Schema) -> str:

@@ -11,6 +11,14 @@ from visualsearch.plugins import Options, load
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
+ELSEWHERE = {
+    "title": "another package's",
+    "type": "object",
+    "properties": {"name": {"type": "string", "pattern": ":", "description": "`package.module:Class`."}},
+    "required": ["name"],
+}
+"""A plug-in of a third party; what it may be told is known when it is loaded."""
+
 
 def schema() -> dict[str, Any]:
     """Return the schema by which an editor completes keys and marks mistakes."""
@@ -19,7 +27,7 @@ def schema() -> dict[str, Any]:
     for kind in DEFAULTS:
         made["properties"][kind] = {
             "description": f"Which {kind}, by `name`, with its options. Default: {DEFAULTS[kind]}.",
-            "oneOf": [_options(kind, options, names) for options, names in _by_options(kind).items()],
+            "oneOf": [*(_options(kind, options, names) for options, names in _by_options(kind).items()), ELSEWHERE],
         }
     made["required"] = ["gallery"]
     made["properties"]["out"]["default"] = "models/{name}"

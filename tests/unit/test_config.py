@@ -13,6 +13,7 @@ from visualsearch import secrets
 from visualsearch.config import Application, load_settings, parse, settings_from_folder
 from visualsearch.config_schema import schema
 from visualsearch.errors import ConfigError
+from visualsearch.kinds import DEFAULTS
 from visualsearch.plugins import Options
 
 ROOT = Path(__file__).parents[2]
@@ -250,6 +251,7 @@ def test_the_schema_knows_every_key_and_describes_it() -> None:
     names = [row["properties"]["name"] for row in made["properties"]["extractor"]["oneOf"]]
     assert any("vgg16" in name.get("enum", ()) for name in names)
     assert made["additionalProperties"] is False
+    assert all(made["properties"][kind]["oneOf"][-1]["properties"]["name"]["pattern"] == ":" for kind in DEFAULTS)
 
 
 def test_the_sample_file_has_every_key_with_its_default() -> None:
