@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import pkgutil
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def test_public_names_are_exactly_those_exported() -> None:
 def test_importing_the_package_imports_no_framework() -> None:
     heavy = ("tensorflow", "keras", "openvino", "sklearn")
     program = f"import sys, visualsearch, visualsearch.cli; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    where = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    done = subprocess.run([sys.executable, "-c", program], env=where, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
