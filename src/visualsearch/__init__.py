@@ -12,6 +12,8 @@ from visualsearch.errors import (
 )
 from visualsearch.pipeline import VisualSearch
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Answer",
     "Application",

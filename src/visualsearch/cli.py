@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from visualsearch import __version__
 from visualsearch.errors import EngineError, VisualSearchError
 
 DESCRIPTION = "Reverse image search that classifies before it retrieves."
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("visualsearch", description=DESCRIPTION, epilog=NOTES, formatter_class=_Formatter)
     _common(made, at_the_top=True)
     made.set_defaults(command=None)
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = made.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
     _add(commands, "train", "train the classifier on the indexed gallery")
     index = _add(commands, "index", "bring the index to the gallery's state; embed only what is new")
@@ -72,9 +74,11 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report there")
     forget = _add(commands, "forget", "remove pictures from the index for good")
     forget.add_argument("paths", nargs="*", metavar="PATH", help="relative to the gallery folder")
-    forget.add_argument("--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE")
+    forget.add_argument(
+        "--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="all pictures with this value"
+    )
     copy = _add(commands, "copy", "copy the index to another YAML's store; embeds nothing")
-    copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml")
+    copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml", help="names the store to copy to")
     check = _add(commands, "check", "say what is well and what is missing")
     check.add_argument("--deep", action="store_true", help="also read every stored vector")
     check.add_argument("--schema", action="store_true", help="print the JSON schema of the YAML and stop")
@@ -84,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
 def _search_options(search: argparse.ArgumentParser) -> None:
     search.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
     search.add_argument("-k", type=int, metavar="N", help="number of hits (default: search.k)")
-    search.add_argument("--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="only these")
+    search.add_argument(
+        "--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="only pictures with this value"
+    )
     search.add_argument("--bucket", action="append", metavar="NAME", help="probe this bucket instead of the route")
     search.add_argument("--exhaustive", action="store_true", help="compare with every item")
     search.add_argument("--why", action="store_true", help="show the route: buckets, probabilities, steps")
@@ -93,7 +99,7 @@ def _search_options(search: argparse.ArgumentParser) -> None:
 
 
 def _add(commands: argparse._SubParsersAction[_Command], name: str, does: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=does, description=does.capitalize() + ".")
+    command = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
     command.set_defaults(command=name)
     _common(command, at_the_top=False)
     return command

@@ -19,6 +19,7 @@ from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
 from visualsearch.stages.checking import starter_advice
+from visualsearch.stages.writing import IndexSummary
 
 SHOWN = 3
 """Queries whose hits the one-click run prints; all of them are in the report."""
@@ -32,15 +33,14 @@ NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
 def run(args: argparse.Namespace) -> int:
     """Index what changed, train what is missing, search the queries, show the result."""
     with _opened(args) as search:
-        indexed = search.index().as_dict()
-        _say(args, lambda: terminal.print_index_summary(indexed))
-        if advice := starter_advice(search.settings):
-            _say(args, lambda: terminal.print_note(f"note: {advice}."))
+        summary = search.index()
+        indexed = summary.as_dict()
+        _say(args, lambda: _show_index(search, summary))
         training, note = _trained(search)
         if training is not None:
             _say(args, lambda: terminal.print_training(training))
         if note:
-            _say(args, lambda: terminal.print_note(note))
+            _say(args, lambda: terminal.print_note(f"note      {note}"))
         evaluation = search.evaluate()
         results = Results(search.settings, evaluation, search.card(), indexed)
         written = write_results(results, search.settings.out / "report")
@@ -63,13 +63,16 @@ def train(args: argparse.Namespace) -> int:
 def index(args: argparse.Namespace) -> int:
     """Bring the index to the gallery's state."""
     with _opened(args) as search:
-        summary = search.index(rebuild=args.rebuild, prune=args.prune).as_dict()
-    return _shown(args, summary, lambda: terminal.print_index_summary(summary))
+        summary = search.index(rebuild=args.rebuild, prune=args.prune)
+        return _shown(args, summary.as_dict(), lambda: _show_index(search, summary))
 
 
 def search(args: argparse.Namespace) -> int:
     """Search for each picture; some that cannot be read are answered with their reason."""
     where = _pairs(args.where)
+    if args.montage and args.montage.suffix.lower() != ".png":
+        message = f"--montage: expected a file that ends in .png; received {str(args.montage)!r}."
+        raise UsageError(message, slug="montage-format")
     with _opened(args) as search:
         if args.why_not:
             said = search.why_not(args.images[0], args.why_not, args.k, where)
@@ -86,6 +89,8 @@ def search(args: argparse.Namespace) -> int:
             terminal.print_answer(answer, items=search.count())
             if args.why:
                 terminal.print_route(answer)
+        if args.montage:
+            terminal.print_written({"montage": args.montage})
     return 0
 
 
@@ -145,6 +150,16 @@ def _progress(args: argparse.Namespace) -> Iterator[Progress]:
     else:
         with TerminalProgress() as progress:
             yield progress
+
+
+def _show_index(search: VisualSearch, summary: IndexSummary) -> None:
+    """Print what indexing did, and what is worth knowing of what was new."""
+    terminal.print_index_summary(summary.as_dict())
+    if summary.unmatched:
+        pictures = count(summary.unmatched, "picture")
+        terminal.print_note(f"note      {pictures} do not fit gallery.path and have no columns from it")
+    if summary.added and (advice := starter_advice(search.settings)):
+        terminal.print_note(f"note      {advice}")
 
 
 def _trained(search: VisualSearch) -> tuple[dict[str, Any] | None, str]:

@@ -41,6 +41,11 @@ class Embedder:
         self._forward: Forward | None = None
         self._lock = Lock()
 
+    def ready(self) -> None:
+        """Load what searches need, by a first pass over a grey picture, so that none of them waits for it."""
+        if isinstance(self._extractor, Trunk):
+            self.embed([Crop(np.full((8, 8, 3), 128, np.uint8))])
+
     def vectors(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) embeddings only, as indexing wants them."""
         return self._extractor.embed(crops)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from visualsearch.classifiers.training import Training
 from visualsearch.config import Application, load_settings, settings_from_folder
 from visualsearch.datatypes import Answer
-from visualsearch.errors import PictureError
+from visualsearch.errors import PictureError, UsageError
 from visualsearch.images import Picturelike
 from visualsearch.progress import Progress, silent
 from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, teaching
@@ -37,10 +37,19 @@ class VisualSearch:
     """
 
     def __init__(self, settings: Application, progress: Progress = silent) -> None:
-        """Take settings; nothing is read, made or loaded before it is needed."""
+        """Take settings; nothing is read, made or loaded before it is needed.
+
+        Raises:
+            UsageError: ``settings`` are none: a path goes to ``from_yaml`` or ``from_folder``.
+        """
+        if not isinstance(settings, Application):
+            message = (
+                f"VisualSearch: expected settings; received {settings!r}. Use VisualSearch.from_yaml or from_folder."
+            )
+            raise UsageError(message, slug="no-settings")
         self.settings = settings
         self.progress = progress
-        self._parts = Parts(settings)
+        self._parts = Parts(settings, progress)
         self._lease: Lease[Searcher] | None = None
         self._lock = threading.RLock()
 
@@ -198,6 +207,6 @@ class VisualSearch:
     def _forget_parts(self) -> None:
         """Let the next call see what index and train made; searches in flight keep what they hold."""
         lease, self._lease = self._lease, None
-        self._parts = Parts(self.settings, self._parts.shelf)
+        self._parts = Parts(self.settings, self.progress, self._parts.shelf)
         if lease is not None:
             lease.retire()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ def test_progress_is_silent_while_patience_lasts() -> None:
     assert stream.getvalue() == ""
 
 
-def test_progress_leaves_one_full_bar_for_each_stage() -> None:
+def test_progress_shows_a_bar_for_each_stage_and_takes_it_away() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80, color_system=None)
     with TerminalProgress(console, patience_s=0.0) as progress:
@@ -181,3 +182,17 @@ def test_progress_leaves_one_full_bar_for_each_stage() -> None:
     assert "3/3" in shown
     assert "counting" in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # hidden cursors come back
+    assert shown.endswith("\x1b[2K")  # and the last bar's line is wiped
+
+
+def test_progress_shows_work_that_says_nothing_more_and_drops_what_stopped_early() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None)
+    with TerminalProgress(console, patience_s=0.05) as progress:
+        progress("converting", 0, 0)
+        time.sleep(0.5)
+        assert "converting" in stream.getvalue()
+        progress("training", 3, 8)
+        time.sleep(0.5)
+        assert "3/8" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")

@@ -7,6 +7,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ def test_public_names_are_exactly_those_exported() -> None:
     assert public - submodules == set(visualsearch.__all__)
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    written = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())
+    assert visualsearch.__version__ == written["project"]["version"]
+
+
 def test_importing_the_package_imports_no_framework() -> None:
     heavy = ("tensorflow", "keras", "openvino", "sklearn")
     program = f"import sys, visualsearch, visualsearch.cli; print([m for m in {heavy} if m in sys.modules])"
@@ -48,7 +54,7 @@ def imported(file: Path) -> set[str]:
     parts: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "visualsearch":
-            parts |= {alias.name for alias in node.names}
+            parts |= {alias.name for alias in node.names} - {"__version__"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("visualsearch."):
             parts.add((node.module or "").split(".")[1])
     return parts

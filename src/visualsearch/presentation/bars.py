@@ -1,59 +1,54 @@
-"""Progress bars on stderr, for work that takes a while."""
+"""A progress bar on stderr, for work that takes a while."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
-import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-from visualsearch.presentation.terminal import stderr_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PATIENCE_S = 2.0
 """Work that is done sooner shows no bar."""
 
 
 class TerminalProgress:
-    """Draws a bar for each stage that takes longer than ``patience_s``; silent where no terminal is.
+    """Draws a bar for the stage at work once it has taken ``patience_s``; silent where no terminal is.
 
-    Use it as a context manager or call ``close``, so that the cursor comes back. Stages may
-    be told of from several threads.
+    The bar comes by itself, also while a stage says nothing more, and vanishes with its
+    stage: when it is done, when another begins, or at ``close``. Stages may be told of from
+    several threads.
     """
 
     def __init__(self, console: Console | None = None, patience_s: float = PATIENCE_S) -> None:
         """Draw on ``console``, or else on stderr."""
-        self.console = console or stderr_console()
+        self.console = console or _own_stderr()
         self.patience_s = patience_s
-        self._lock = threading.Lock()
-        self._started: dict[str, float] = {}
-        self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            TextColumn("{task.description:<24.24}"),
-            BarColumn(bar_width=24, complete_style="blue", finished_style="blue"),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=self.console,
-        )
+        self._lock = threading.RLock()
+        self._stage: str | None = None
+        self._steps = (0, 0)
+        self._timer: threading.Timer | None = None
+        self._bar: Progress | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Note that ``done`` of ``total`` steps of a stage are done; a total of 0 is not known yet."""
         if not self.console.is_terminal:
             return
         with self._lock:
-            started = self._started.setdefault(stage, time.monotonic())
-            if stage in self._tasks or time.monotonic() - started >= self.patience_s:
-                self._draw(stage, done, total)
+            self._steps = done, total
+            if stage != self._stage:
+                self._begin(stage)
+            self._update()
             if total and done >= total:
-                self._finish(stage)
+                self._end()
 
     def close(self) -> None:
-        """Stop drawing; bars stay as they are."""
+        """Stop drawing."""
         with self._lock:
-            if self._tasks:
-                self._bars.stop()
+            self._end()
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -65,17 +60,48 @@ class TerminalProgress:
         """Stop drawing."""
         self.close()
 
-    def _draw(self, stage: str, done: int, total: int) -> None:
-        self._bars.start()
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total or None)
-        self._bars.update(self._tasks[stage], completed=done, total=total or None)
+    def _begin(self, stage: str) -> None:
+        self._end()
+        self._stage = stage
+        if self.patience_s <= 0:
+            self._show(stage)
+            return
+        self._timer = threading.Timer(self.patience_s, self._show, [stage])
+        self._timer.daemon = True
+        self._timer.start()
 
-    def _finish(self, stage: str) -> None:
-        """Leave the full bar on the screen; the same stage told of again is new work."""
-        del self._started[stage]
-        self._tasks.pop(stage, None)
-        if not self._tasks:
-            self._bars.stop()
-            for task in self._bars.task_ids:
-                self._bars.remove_task(task)
+    def _show(self, stage: str) -> None:
+        with self._lock:
+            if self._stage != stage or self._bar is not None:
+                return
+            self._bar = Progress(
+                TextColumn("{task.description:<30.30}"),
+                BarColumn(bar_width=24, complete_style="blue", finished_style="blue", pulse_style="blue"),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.add_task(stage, total=None)
+            self._update()
+            self._bar.start()
+
+    def _update(self) -> None:
+        if self._bar is not None:
+            done, total = self._steps
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total or None)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._bar is not None:
+            self._bar.stop()
+        self._stage = self._timer = self._bar = None
+
+
+def _own_stderr() -> Console:
+    """Return a console on a copy of stderr, which goes on while a library's chatter is held back."""
+    if not sys.stderr.isatty():
+        return Console(file=sys.stderr, highlight=False)
+    copy = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+    return Console(file=copy, highlight=False, force_terminal=True)

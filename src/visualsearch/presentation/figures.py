@@ -59,14 +59,15 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     """Return sentences for the figures that belong to both searches, the classifier, or strangers."""
     told = []
     if figure(summary, "kept") is not None:
-        told.append(f"kept {with_interval(summary, 'kept')} of the exhaustive hits")
+        told.append(f"kept {with_interval(summary, 'kept')} of the exhaustive hits, right or wrong")
     if figure(summary, "classifier", "top1") is not None:
         told.append(f"classifier: top 1 {with_interval(summary, 'classifier', 'top1')}")
     if (size := figure(summary, "classifier", "route_size")) is not None:
         told.append(f"route: {size:.1f} buckets, a mean over queries")
     if (area := figure(summary, "strangers", "auroc")) is not None:
-        told.append(f"strangers: AUROC {area:.3f} ({count(summary['strangers']['pictures'], 'picture')})")
-    return told
+        strangers = count(summary["strangers"]["pictures"], "stranger")
+        told.append(f"the best score tells queries from {strangers} with AUROC {area:.3f} (0.5: not at all, 1: always)")
+    return [*told, *summary.get("notes", ())]
 
 
 def top1(training: Mapping[str, Any]) -> str:

@@ -133,7 +133,8 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
     left_out = summary.get("unanswerable")
     rest = f" ({left_out:,} without anything right in the gallery are left out)" if left_out else ""
     console.print(f"[bold]evaluate[/bold]  {count(summary['queries'], 'query', 'queries')}{rest}")
-    console.print(table)
+    if left_out != summary["queries"]:
+        console.print(table)
     for line in figures.notes(summary):
         console.print(f"  {line}")
 

@@ -15,8 +15,10 @@ from visualsearch.extractors import PretrainedFactory
 from visualsearch.extractors.contract import Extractor
 from visualsearch.model import ModelFolder, fingerprint
 from visualsearch.plugins import load
+from visualsearch.progress import Progress, silent
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.contract import Runtime
+from visualsearch.runtimes.telling import TellingRuntime
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
 from visualsearch.stores.contract import Shelf
@@ -25,9 +27,10 @@ from visualsearch.stores.contract import Shelf
 class Parts:
     """What one YAML file asks for. Making it costs nothing; networks load when they are used."""
 
-    def __init__(self, settings: Application, shelf: Shelf | None = None) -> None:
+    def __init__(self, settings: Application, progress: Progress = silent, shelf: Shelf | None = None) -> None:
         """Remember the settings; ``shelf`` is one that is open already."""
         self.settings = settings
+        self.progress = progress
         self.model = ModelFolder(settings.out)
         self._shelf = shelf
 
@@ -40,8 +43,9 @@ class Parts:
     @cached_property
     def runtime(self) -> Runtime:
         """Return the runtime that compiles the networks."""
-        return create_runtime(
-            self.settings.runtime.engine, self.settings.runtime.precision, self.model.path / "runtime"
+        chosen = self.settings.runtime
+        return TellingRuntime(
+            create_runtime(chosen.engine, chosen.precision, self.model.path / "runtime"), self.progress
         )
 
     @cached_property
@@ -102,6 +106,7 @@ class Parts:
                 "Run `visualsearch index`."
             )
             raise DataError(message, slug="index-stale")
+        self.embedder.ready()
         routing = self.settings.routing
         return Searcher(
             store,

@@ -92,7 +92,10 @@ def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield Finding("problem", "model", f"{', '.join(damaged)} differ from the card: run train again")
     classifier = parts.classifier
     if classifier is None:
-        yield Finding("note", "classifier", "not trained: searches are exhaustive; run train")
+        if parts.bucket_column is None:
+            yield Finding("ok", "classifier", "none: the gallery has no buckets, searches are exhaustive")
+        else:
+            yield Finding("note", "classifier", "not trained: searches are exhaustive; run train")
         return
     top1 = parts.model.card()["training"]["top1"]["chosen"]
     said = "nothing could be held out to measure it" if top1 is None else f"held-out top-1 {top1:.3f}"
@@ -110,12 +113,22 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
             return
         yield Finding("ok", "index", f"{store.count()} items of {store.dim} dimensions")
         failures = store.failures()
+        yield from _missing(parts, store, {one.path for one in failures})
         if failures:
             first = failures[0]
             yield Finding("note", "index", f"{len(failures)} pictures failed, such as {first.path}: {first.reason}")
         yield from _unlearned(parts, store)
         if deep:
             yield from _vectors(store)
+
+
+def _missing(parts: Parts, store: Store, failed: set[str]) -> Iterator[Finding]:
+    """Compare the paths of gallery and index; content is compared by ``index``."""
+    gallery = {picture.path for picture in list_pictures(parts.settings.gallery).pictures}
+    indexed = {item.path for page in store.pages() for item in page}
+    new, gone = len(gallery - indexed - failed), len(indexed - gallery)
+    if new or gone:
+        yield Finding("note", "index", f"{new} pictures are not indexed, {gone} indexed ones are gone: run index")
 
 
 def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -31,7 +32,11 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
         DataError: the folder is missing or empty, or more than half of what is indexed is gone
             and ``prune`` is False; nothing is deleted then.
     """
+    start = time.perf_counter()
+    progress("listing the gallery", 0, 0)
     listing = list_pictures(parts.settings.gallery)
+    progress("listing the gallery", 1, 1)
+    _refuse_idle_template(parts, listing)
     column = bucket_column(parts, listing.columns)
     fit_reduction(parts, listing, progress)
     with filling(parts, rebuild) as store:
@@ -51,7 +56,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
         embedding={"fingerprint": parts.embedding_fingerprint, "dim": parts.extractor.dim},
         index={**counts, "bucket_column": column},
     )
-    return summary
+    return replace(summary, seconds=time.perf_counter() - start, unmatched=listing.unmatched)
 
 
 @contextmanager
@@ -127,6 +132,15 @@ def _hash(picture: Picture) -> str | None:
         return content_hash(read(picture.file))
     except PictureError:
         return None
+
+
+def _refuse_idle_template(parts: Parts, listing: Listing) -> None:
+    if listing.unmatched == len(listing.pictures):
+        message = (
+            f"gallery.path: expected paths such as {parts.settings.gallery.path!r}; received none, the first is "
+            f"{listing.pictures[0].path!r}. Write what your paths are like, or leave gallery.path out."
+        )
+        raise DataError(message, slug="path-template-idle")
 
 
 def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, prune: bool) -> None:

@@ -98,6 +98,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     memo = QueryMemo.open(parts.model.path / "queries.npz", searcher.model)
     rows: list[RunRow] = []
     answers: list[Answer] = []
+    progress("searching queries", 0, len(questions))
     for done, batch in enumerate(batches(questions, BATCH)):
         _remember(searcher, batch, memo)
         known = [question for question in batch if question.picture.stamp in memo.entries]
@@ -108,7 +109,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     memo.save()
     if not rows:
         raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
-    summary = summarise(rows, KS, parts.settings.runtime.seed)
+    summary = {**summarise(rows, KS, parts.settings.runtime.seed), "notes": _notes(parts, searcher, judge)}
     return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant)
 
 
@@ -134,6 +135,23 @@ def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Qu
         file = file_of(parts.settings.gallery.folder, path)
         out = frozenset(item.id for other in (path, *alike[path]) for item in by_path[other])
         yield _Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
+
+
+def _notes(parts: Parts, searcher: Searcher, judge: _Judge) -> list[str]:
+    """Return what must be known beside the figures."""
+    notes = []
+    if judge.relevant is None:
+        notes.append(
+            "no column says which hits are right (`instance`, `label`, or queries.relevant): only cost is known"
+        )
+    else:
+        notes.append(f"a hit is right if it has the query's {judge.relevant}")
+    if parts.settings.queries.folder is None and searcher.embedder.buckets:
+        notes.append(
+            "the queries are pictures that the classifier was trained on: routed figures and its top 1 are too good; "
+            "name others in queries.folder"
+        )
+    return notes
 
 
 def _remember(searcher: Searcher, batch: Sequence[_Question], memo: QueryMemo) -> None:

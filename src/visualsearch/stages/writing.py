@@ -35,11 +35,15 @@ class IndexSummary:
     unchanged: int
     failed: tuple[Failure, ...]
     seconds: float
+    unmatched: int = 0
+    """Pictures whose path does not fit ``gallery.path``."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``index --json`` prints."""
         failed = [{"path": one.path, "reason": one.reason} for one in self.failed]
-        return {**asdict(self), "failed": failed, "seconds": round(self.seconds, 3)}
+        told = {**asdict(self), "failed": failed, "seconds": round(self.seconds, 3)}
+        del told["unmatched"]
+        return told
 
 
 @dataclass(frozen=True, slots=True)
