@@ -65,8 +65,8 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     if (size := figure(summary, "classifier", "route_size")) is not None:
         told.append(f"route: {size:.1f} buckets, a mean over queries")
     if (area := figure(summary, "strangers", "auroc")) is not None:
-        strangers = count(summary["strangers"]["pictures"], "stranger")
-        told.append(f"the best score tells queries from {strangers} with AUROC {area:.3f} (0.5: not at all, 1: always)")
+        pictures = count(summary["strangers"]["pictures"], "picture")
+        told.append(f"strangers: AUROC {area:.3f} of the best score ({pictures}; 0.5 is chance)")
     return [*told, *summary.get("notes", ())]
 
 
