@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -45,9 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from visualsearch import commands
 
+    _route_warnings(args.quiet or args.json)
     command = args.command or "run"
     run: int = getattr(commands, command)(args)
     return run
+
+
+def _route_warnings(quiet: bool) -> None:
+    """Let the library's own warnings come as notes on stderr, or not at all."""
+    log = logging.getLogger("visualsearch")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("note: %(message)s"))
+    log.handlers = [logging.NullHandler() if quiet else handler]
+    log.propagate = False
 
 
 def _complain(args: argparse.Namespace, error: VisualSearchError) -> int:

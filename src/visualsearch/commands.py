@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from visualsearch.config import Application
 from visualsearch.config_schema import schema
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
@@ -33,6 +34,7 @@ NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
 def run(args: argparse.Namespace) -> int:
     """Index what changed, train what is missing, search the queries, show the result."""
     with _opened(args) as search:
+        _refuse_missing_queries(search.settings)
         summary = search.index()
         indexed = summary.as_dict()
         _say(args, lambda: _show_index(search, summary))
@@ -75,7 +77,11 @@ def search(args: argparse.Namespace) -> int:
         raise UsageError(message, slug="montage-format")
     with _opened(args) as search:
         if args.why_not:
-            said = search.why_not(args.images[0], args.why_not, args.k, where)
+            if len(args.images) > 1:
+                raise UsageError("--why-not: expected one query; received several.", slug="several-queries")
+            said = search.why_not(
+                args.images[0], args.why_not, args.k, where=where, buckets=args.bucket, exhaustive=args.exhaustive
+            )
             return _shown(args, {"why_not": said}, lambda: terminal.print_note(said))
         answers = list(
             search.search_each(args.images, args.k, where=where, buckets=args.bucket, exhaustive=args.exhaustive)
@@ -172,6 +178,15 @@ def _trained(search: VisualSearch) -> tuple[dict[str, Any] | None, str]:
         if error.slug not in NOTHING_TO_LEARN:
             raise
         return None, str(error)
+
+
+def _refuse_missing_queries(settings: Application) -> None:
+    """Say before the long work that its end would fail."""
+    for key in ("folder", "strangers"):
+        folder = getattr(settings.queries, key)
+        if folder is not None and not folder.is_dir():
+            message = f"queries.{key}: expected a folder of pictures; there is none at {folder}."
+            raise DataError(message, slug="queries-missing")
 
 
 def _refuse_all_unreadable(answers: Sequence[Answer]) -> None:

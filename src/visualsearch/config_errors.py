@@ -64,7 +64,7 @@ def mistake(document: Document, key: Key, slug: str, what: str) -> Mistake:
 
 def first_of(found: Sequence[Mistake]) -> ConfigError:
     """Return the first mistake by its place in the file, and how many more there are."""
-    first, more = min(found, key=lambda one: one.line), len(found) - 1
+    first, more = min(found, key=lambda one: (one.slug == "missing-key", one.line)), len(found) - 1
     return ConfigError(first.sentence + (f" (and {more} more)" if more else ""), slug=first.slug)
 
 

@@ -142,11 +142,19 @@ class VisualSearch:
             return forgetting.forget(self._parts, paths, where)
 
     def why_not(
-        self, image: Picturelike, path: str, k: int | None = None, where: Mapping[str, str] | None = None
+        self,
+        image: Picturelike,
+        path: str,
+        k: int | None = None,
+        *,
+        where: Mapping[str, str] | None = None,
+        buckets: Collection[str] | None = None,
+        exhaustive: bool = False,
     ) -> str:
-        """Say in a sentence why the picture ``path`` is, or is not, among the hits for ``image``."""
-        request = self._request(k, where, None, False)
+        """Say in a sentence why the picture ``path`` is, or is not, among the hits of that ``search``."""
+        request = self._request(k, where, buckets, exhaustive)
         with self._searcher().use() as searcher:
+            explaining.check_buckets(searcher, request)
             return explaining.why_not(self._parts, searcher, image, path, request)
 
     def check(self, *, deep: bool = False) -> list[Finding]:

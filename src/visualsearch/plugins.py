@@ -79,9 +79,9 @@ def load(table: Mapping[str, Plugin], name: str, kind: str) -> Any:
     if row is None:
         near = difflib.get_close_matches(name, table, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        message = (
-            f"{kind}.name: expected one of {', '.join(sorted(table))} (or package.module:Class); received {name!r}."
-        )
+        names = sorted(table)
+        shown = ", ".join(names[:8]) + (f" … {len(names)} in all" if len(names) > 8 else "")
+        message = f"{kind}.name: expected one of {shown} (or package.module:Class); received {name!r}."
         raise ConfigError(message + hint, slug="unknown-plugin")
     module, _, attribute = row.target.partition(":")
     try:

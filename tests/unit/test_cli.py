@@ -132,6 +132,10 @@ def test_why_and_why_not(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "red" in out
     assert main(["search", "gallery/red/red00.png", "--why-not", "blue/blue00.png"]) == 0
     assert "was not probed" in capsys.readouterr().out.replace("\n", " ")
+    why_not = ["search", "gallery/red/red00.png", "--why-not", "blue/blue00.png"]
+    assert "is at rank" in printed(capsys, *why_not, "--exhaustive")["why_not"]
+    assert "is among the hits" in printed(capsys, *why_not, "--bucket", "blue", "-k", "6")["why_not"]
+    assert complaint(capsys, "search", "nowhere.png", "--why-not", "blue/blue00.png")[0] == 3
 
 
 def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,11 +146,46 @@ def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) ->
     ]
     (yml.parent / "other.yaml").write_text(YAML.replace("out: model", "out: other"))
     assert printed(capsys, "copy", "--to", "other.yaml") == {"copied": 11}
-    (answer,) = printed(capsys, "-yml", "other.yaml", "search", "gallery/red/red01.png", "-k", "50")
-    assert len(answer["hits"]) == 11
+    query = ["-yml", "other.yaml", "search", "gallery/red/red01.png", "-k", "50"]
+    assert len(printed(capsys, *query, "--exhaustive")[0]["hits"]) == 11
+    assert len(printed(capsys, *query)[0]["hits"]) == 5, "the classifier came along"
+    assert len(printed(capsys, *query, "--exhaustive", "--where", "label=green")[0]["hits"]) == 6
+    (yml.parent / "coarse.yaml").write_text(
+        YAML.replace("out: model", "out: coarse").replace('Grid"', 'Grid", cells: 2')
+    )
+    assert printed(capsys, "-yml", "coarse.yaml", "index")["added"] == 18
+    code, said = complaint(capsys, "copy", "--to", "coarse.yaml")
+    assert (code, "other-extractor" in said) == (2, True)
+    assert len(printed(capsys, "-yml", "coarse.yaml", *query[2:], "--exhaustive")[0]["hits"]) == 18
     found = {one["what"]: one["level"] for one in printed(capsys, "check", "--deep")}
     assert found["vectors"] == "ok"
     assert "properties" in printed(capsys, "check", "--schema")
+
+
+def test_a_filter_on_a_column_that_is_not_there_forgets_nothing_silently(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["index", "-q"])
+    code, said = complaint(capsys, "forget", "--where", "labell=red")
+    assert (code, "Did you mean 'label'?" in said) == (2, True)
+
+
+def test_buckets_that_are_switched_off_are_off_at_once(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["-q"])
+    query = ["search", "gallery/red/red00.png"]
+    assert printed(capsys, *query)[0]["route"]["compared"] < 1
+    assert printed(capsys, *query, "--set", "buckets={none: true}")[0]["route"]["compared"] == 1
+
+
+def test_queries_that_are_missing_are_told_before_the_work(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = complaint(capsys, "--set", "queries.folder=nowhere")
+    assert (code, "queries.folder" in said) == (3, True)
+    assert not (yml.parent / "model").exists()
+
+
+def test_a_template_that_fits_no_path_is_an_error(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = complaint(capsys, "--set", "gallery.path={label}/{a}/{b}", "index")
+    assert (code, "blue/blue00.png" in said) == (3, True)
 
 
 def test_options_stand_before_or_behind_the_command(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:

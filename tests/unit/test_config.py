@@ -81,7 +81,7 @@ def test_paths_are_meant_from_the_file_and_home_is_known(tmp_path: Path, monkeyp
         ("gallery: {folder: a}\nstore: {memory_mib: 0}", "store.memory_mib: expected more than 0; received 0."),
         ("gallery: {folder: a}\nextractor: {name: vgg16, weights: starter}", "starter weights exist for resnet50 only"),
         ("gallery: {folder: a}\nclassifier: resnet50", "classifier: expected keys such as `name: resnet50`"),
-        ("gallery: {path: x}", "shop.yaml, line 1: gallery.folder is missing"),
+        ('gallery: {path: "{x}"}', "shop.yaml, line 1: gallery.folder is missing"),
         ("name: x", "gallery is missing"),
         ("", "gallery is missing"),
         ("- a\n- b", "received a list at the top"),

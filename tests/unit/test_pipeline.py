@@ -288,8 +288,15 @@ def test_filters_and_chosen_buckets(gallery: Path) -> None:
             search.search(query, where={"labl": "blue"})
         with pytest.raises(UsageError, match="'green'"):
             search.search(query, buckets=["gren"])
-        with pytest.raises(UsageError, match="k: expected"):
-            search.search(query, k=0)
+        for k in (0, True, "3"):
+            with pytest.raises(UsageError, match="k: expected"):
+                search.search(query, k=k)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="received the text 'red'"):
+            search.search(query, buckets="red")
+        with pytest.raises(UsageError, match="received the text"):
+            search.forget("red/red00.png")
+    with pytest.raises(UsageError, match="from_yaml"):
+        VisualSearch("painted.yaml")  # type: ignore[arg-type]
 
 
 def test_bytes_arrays_and_pil_images_are_the_same_query(gallery: Path) -> None:

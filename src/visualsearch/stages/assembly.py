@@ -85,7 +85,10 @@ class Parts:
 
     @property
     def bucket_column(self) -> str | None:
-        """Return the column whose values were the buckets at the last index."""
+        """Return the column whose values are the buckets: what the YAML says, else what the last index found."""
+        wanted = self.settings.buckets
+        if wanted.none or wanted.column is not None:
+            return wanted.column
         column: str | None = self.model.card().get("index", {}).get("bucket_column")
         return column
 
@@ -96,6 +99,11 @@ class Parts:
             DataError: nothing is indexed yet, or it was indexed with another extractor or crop.
         """
         store = self.shelf.live()
+        if store is None and self.settings.store.name == "bruteforce":
+            message = (
+                "store.name: bruteforce keeps nothing between commands. Use embedded, or one program that does both."
+            )
+            raise DataError(message, slug="index-missing")
         if store is None:
             message = f"{self.settings.out}: nothing is indexed yet. Run `visualsearch index` first."
             raise DataError(message, slug="index-missing")

@@ -71,6 +71,8 @@ def _machine(parts: Parts, deep: bool) -> Iterator[Finding]:
 def _weights(parts: Parts, deep: bool) -> Iterator[Finding]:
     extractor = parts.extractor
     yield Finding("ok", "extractor", f"{extractor.name}, {extractor.dim} dimensions")
+    if getattr(parts.settings.extractor, "source", None) == "published":
+        yield Finding("note", "weights", "published weights are fetched at the first index, where they were not before")
     if advice := starter_advice(parts.settings):
         yield Finding("note", "extractor", advice)
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 
 from visualsearch.errors import DataError, UsageError
+from visualsearch.files import replacing
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
+from visualsearch.stores.contract import Store
+
+PCA = "pca.npz"
 
 
 def copy(source: Parts, target: Parts, progress: Progress) -> int:
-    """Copy items, vectors, failures and tombstones; publish when whole; return the number of items.
+    """Copy items, vectors, failures, tombstones and what was learned; return the number of items.
+
+    The target's index is replaced only when the copy is whole.
 
     Raises:
-        DataError: the source has no index, or one made by another extractor than the YAML's.
-        UsageError: source and target are the same store.
+        DataError: the source has no index, or one made by another extractor than its YAML names.
+        UsageError: source and target are the same store, or the target's YAML names another extractor.
     """
     live = source.shelf.live()
     if live is None:
@@ -22,15 +29,48 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
     with closing(live):
         if (source.settings.out, source.settings.store) == (target.settings.out, target.settings.store):
             raise UsageError("copy --to: expected another store; received the same one.", slug="same-store")
-        successor = target.shelf.begin(live.fingerprint, live.dim)
-        with closing(successor):
-            total = live.count()
-            done = 0
-            for page in live.pages():
-                successor.upsert(page, live.vectors([item.id for item in page]))
-                done += len(page)
-                progress("copying items", done, total)
-            successor.record_failures(live.failures())
-            successor.bury(live.buried())
-            target.shelf.publish(successor)
+        if live.fingerprint != source.embedding_fingerprint:
+            message = "copy: the index was made with another extractor than the YAML names. Run `visualsearch index`."
+            raise DataError(message, slug="index-stale")
+        _copy_pca(source, target)
+        if live.fingerprint != target.embedding_fingerprint:
+            message = (
+                "copy --to: expected a YAML with the same crop and extractor; it names others, whose searches could "
+                "not use this index. Nothing was changed."
+            )
+            raise UsageError(message, slug="other-extractor")
+        total = _copy_items(live, target, progress)
+    _copy_card(source, target)
     return total
+
+
+def _copy_items(live: Store, target: Parts, progress: Progress) -> int:
+    with closing(target.shelf.begin(live.fingerprint, live.dim)) as successor:
+        total = live.count()
+        done = 0
+        for page in live.pages():
+            successor.upsert(page, live.vectors([item.id for item in page]))
+            done += len(page)
+            progress("copying items", done, total)
+        successor.record_failures(live.failures())
+        successor.bury(live.buried())
+        target.shelf.publish(successor)
+    return total
+
+
+def _copy_pca(source: Parts, target: Parts) -> None:
+    """Give a target without a PCA the source's, before its extractor looks for one."""
+    kept, wanted = source.model.path / PCA, target.model.path / PCA
+    if kept.exists() and not wanted.exists():
+        with replacing(wanted) as part:
+            shutil.copyfile(kept, part)
+
+
+def _copy_card(source: Parts, target: Parts) -> None:
+    """Copy what the card says of the index, and the classifier where the target would train the same."""
+    card = source.model.card()
+    target.model.update(name=target.settings.name, index=card["index"], embedding=card["embedding"])
+    same = source.settings.classifier == target.settings.classifier
+    if source.classifier is not None and same and source.model.path != target.model.path:
+        shutil.copytree(source.model.path / "classifier", target.model.path / "classifier", dirs_exist_ok=True)
+        target.model.update(training={**card["training"], "made_for": target.classifier_purpose})

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from visualsearch.datatypes import Item, Matrix
-from visualsearch.errors import UsageError
+from visualsearch.errors import PictureError, UsageError
 from visualsearch.gallery import file_of
 from visualsearch.images import Picturelike
 from visualsearch.stages.assembly import Parts
@@ -25,19 +25,29 @@ def checked_request(
     Raises:
         UsageError: k is out of range, or a column does not exist.
     """
-    if not 1 <= k <= MOST_HITS:
-        raise UsageError(f"k: expected 1 to {MOST_HITS}; received {k}.", slug="bad-k")
-    known = parts.model.card().get("index", {}).get("columns", [])
-    for column in where:
-        if column not in known:
-            message = (
-                f"where: expected a column of the gallery ({', '.join(known) or 'it has none'}); received {column!r}."
-            )
-            raise UsageError(message + _nearest(column, known), slug="unknown-column")
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_HITS:
+        raise UsageError(f"k: expected a whole number from 1 to {MOST_HITS}; received {k!r}.", slug="bad-k")
+    check_columns(parts, where)
+    if isinstance(buckets, str):
+        raise UsageError(f"buckets: expected a list of names; received the text {buckets!r}.", slug="no-bucket-named")
     if buckets is not None and not buckets:
         raise UsageError("buckets: expected at least one bucket; received none.", slug="no-bucket-named")
     names = None if buckets is None else tuple(dict.fromkeys(buckets))
     return Request(k, {column: str(value) for column, value in where.items()}, names, exhaustive)
+
+
+def check_columns(parts: Parts, where: Mapping[str, str]) -> None:
+    """Refuse a filter on a column that the gallery does not have.
+
+    Raises:
+        UsageError: names the nearest column that exists.
+    """
+    known = parts.model.card().get("index", {}).get("columns", [])
+    for column in where:
+        if column not in known:
+            there = ", ".join(known) or "it has none"
+            message = f"where: expected a column of the gallery ({there}); received {column!r}."
+            raise UsageError(message + _nearest(column, known), slug="unknown-column")
 
 
 def check_buckets(searcher: Searcher, request: Request) -> None:
@@ -61,7 +71,7 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
         return _why_not_indexed(parts, searcher, name)
     prepared = largest(searcher.prepare(image))
     if prepared.error is not None or prepared.crop is None:
-        return f"the query itself cannot be searched: {prepared.error}"
+        raise PictureError(f"{prepared.query.path}: {prepared.error}.", slug="query-unreadable")
     embedded = searcher.embedder.embed([prepared.crop])
     reach = searcher.reach(request)
     total = reach.router.total

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from visualsearch.errors import DataError, UsageError
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.explaining import check_columns
 
 
 def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None) -> list[str]:
@@ -18,6 +19,9 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
         UsageError: neither paths nor a filter, or a path that is not in the index.
         DataError: there is no index.
     """
+    if isinstance(paths, str):
+        raise UsageError(f"forget: expected a list of paths; received the text {paths!r}.", slug="nothing-named")
+    check_columns(parts, where or {})
     if not paths and not where:
         raise UsageError("forget: expected pictures or --where COLUMN=VALUE; received neither.", slug="nothing-named")
     live = parts.shelf.live()

@@ -12,7 +12,7 @@ import numpy as np
 
 from visualsearch.changes import Changes, diff
 from visualsearch.datatypes import Crop, Item
-from visualsearch.errors import DataError, PictureError
+from visualsearch.errors import DataError, EngineError, PictureError
 from visualsearch.extractors.contract import LearnedExtractor
 from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, require_column
 from visualsearch.images import read
@@ -71,13 +71,25 @@ def filling(parts: Parts, rebuild: bool) -> Iterator[Store]:
         with closing(live):
             yield live
         return
-    if live is not None:
-        live.close()
+    if live is None:
+        # The first index is live while it grows: what was written is searchable, however it ends.
+        parts.shelf.publish(parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim))
+        with closing(_opened(parts)) as first:
+            yield first
+        return
+    live.close()
     with closing(parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim)) as successor:
         if rebuild:
             successor.clear_failures([failure.path for failure in successor.failures()])
         yield successor
         parts.shelf.publish(successor)
+
+
+def _opened(parts: Parts) -> Store:
+    live = parts.shelf.live()
+    if live is None:
+        raise EngineError("store: the index that was just made is gone. Run index again.", slug="store-replaced")
+    return live
 
 
 def bucket_column(parts: Parts, columns: Collection[str]) -> str | None:
