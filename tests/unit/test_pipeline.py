@@ -412,3 +412,28 @@ def test_from_search_to_the_matrix_product_are_at_most_four_calls(
         monkeypatch.setattr(Ranking, "add", spied)
         search.search(gallery / "red/red00.png")
     assert ways == [["add", "search", "retrieve", "answer"]]
+
+
+def test_a_damaged_classifier_leaves_the_gallery_searchable(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        search.train()
+        for file in (gallery.parent / "model/classifier").glob("head-*.npz"):
+            file.write_bytes(file.read_bytes()[:50])
+    with opened(gallery) as search:
+        answer = search.search(gallery / "red/red00.png", k=18)
+        assert len(answer.hits) == 18
+        assert answer.route is not None
+        assert answer.route.compared == 1.0
+        assert any(finding.level == "problem" and "classifier/" in finding.says for finding in search.check())
+
+
+def test_leaving_a_picture_out_widens_no_search_by_itself(gallery: Path) -> None:
+    for number in range(40):
+        paint(gallery / f"red/more{number:02d}.png", seed=2000 + number, hue=0)
+    with opened(gallery, widen="[all]") as search:
+        search.index()
+        search.train()
+        rows = {row.query: row for row in search.evaluate().rows}
+    assert not rows["red/red00.png"].widened
+    assert rows["blue/blue00.png"].widened

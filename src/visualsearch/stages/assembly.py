@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 
 from visualsearch.classifiers import load_classifier
@@ -10,7 +11,7 @@ from visualsearch.config import Application
 from visualsearch.crops import CROPS
 from visualsearch.crops.contract import Cropper
 from visualsearch.embedder import Embedder
-from visualsearch.errors import DataError
+from visualsearch.errors import DataError, EngineError
 from visualsearch.extractors import PretrainedFactory
 from visualsearch.extractors.contract import Extractor
 from visualsearch.model import ModelFolder, fingerprint
@@ -22,6 +23,8 @@ from visualsearch.runtimes.telling import TellingRuntime
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
 from visualsearch.stores.contract import Shelf
+
+log = logging.getLogger(__name__)
 
 
 class Parts:
@@ -58,7 +61,12 @@ class Parts:
         """Return the trained classifier; None before the first training, or where it was for something else."""
         if self.model.card().get("training", {}).get("made_for") != self.classifier_purpose:
             return None
-        return load_classifier(self.settings.classifier, self.model.path, self.extractor, self.runtime)
+        try:
+            return load_classifier(self.settings.classifier, self.model.path, self.extractor, self.runtime)
+        except EngineError as error:
+            # the vectors are well: what was indexed stays searchable, and `check` says what is broken
+            log.warning("%s Searches are exhaustive until then.", error)
+            return None
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -181,7 +181,7 @@ def _searched(
     embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
     depth = DEPTH + max(len(question.left_out) for question in questions)
     start = time.perf_counter()
-    routed, total = _retrieved(searcher, embedded, Request(depth))
+    routed, total = _retrieved(searcher, embedded, Request(depth, enough=DEPTH))
     search_ms = (time.perf_counter() - start) * 1000 / len(questions)
     everything, _ = _retrieved(searcher, embedded, Request(depth, exhaustive=True))
     for question, one, near, far in zip(questions, known, routed, everything, strict=True):

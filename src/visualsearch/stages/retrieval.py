@@ -32,6 +32,8 @@ class Reach:
     ladder: Sequence[str]
     k: int
     where: Mapping[str, str]
+    enough: int
+    """Hits with which no search widens: k, or fewer where some of the k are only to be left out again."""
 
 
 def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Reach) -> list[Retrieved]:
@@ -56,14 +58,14 @@ def _climb(
     store: Store, vectors: Matrix, probabilities: Matrix, retrieved: Sequence[Retrieved], rung: str, reach: Reach
 ) -> None:
     """Search again, one rung wider, for those rows that need it; in place."""
-    short = [i for i, one in enumerate(retrieved) if one.plan.widens and len(one.found.hits) < reach.k]
+    short = [i for i, one in enumerate(retrieved) if one.plan.widens and len(one.found.hits) < reach.enough]
     plans = {i: _wider(reach.router, rung, retrieved[i].plan, probabilities[i]) for i in short}
     rows = [i for i in short if plans[i].names != retrieved[i].plan.names]
     if not rows:
         return
     answers = store.search(vectors[rows], reach.k, [plans[i].names for i in rows], reach.where)
     for i, found in zip(rows, answers, strict=True):
-        one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {reach.k} hits: {plans[i].why}"
+        one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {reach.enough} hits: {plans[i].why}"
         one.plan, one.found = plans[i], found
         one.steps.append(_step(plans[i], found, reach.router.total, why))
 

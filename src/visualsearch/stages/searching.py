@@ -28,6 +28,8 @@ class Request:
     where: Mapping[str, str] = field(default_factory=dict)
     buckets: tuple[str, ...] | None = None
     exhaustive: bool = False
+    enough: int | None = None
+    """Hits with which the search does not widen; k if None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Searcher:
         """Return how far a search may go in the index as it is now."""
         counts, total = self.store.bucket_counts(), self.store.count()
         router = Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
-        return Reach(router, self.ladder, request.k, request.where)
+        return Reach(router, self.ladder, request.k, request.where, request.enough or request.k)
 
     def prepare(self, image: Picturelike) -> list[Prepared]:
         """Decode and crop one picture; a picture that cannot be read is one entry with its reason."""
