@@ -36,6 +36,35 @@ def replacing(target: Path) -> Iterator[Path]:
         raise EngineError(message, slug="disk") from error
 
 
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in ``folder``; the lock goes with the process, however it ends.
+
+    Raises:
+        EngineError: another process is at work there, or the folder cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows: two processes there do the same work twice, and end well
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        message = (
+            f"{folder}: expected to write here; received {error.strerror}. Free space or fix the rights, and run again."
+        )
+        raise EngineError(message, slug="disk") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"{folder}: another process is indexing here. Wait for it, and run again."
+            raise EngineError(message, slug="busy") from error
+        yield
+
+
 def write_text(target: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with replacing(target) as part:

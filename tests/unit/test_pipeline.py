@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from fakes import Grid, paint, paint_gallery
 from PIL import Image
 
-from visualsearch import DataError, PictureError, UsageError, VisualSearch
+from visualsearch import DataError, EngineError, PictureError, UsageError, VisualSearch
 
 YAML = """
 name: painted
@@ -437,3 +438,23 @@ def test_leaving_a_picture_out_widens_no_search_by_itself(gallery: Path) -> None
         rows = {row.query: row for row in search.evaluate().rows}
     assert not rows["red/red00.png"].widened
     assert rows["blue/blue00.png"].widened
+
+
+def test_two_processes_do_not_index_the_same_gallery_at_once(gallery: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        holder = (
+            "import sys, time; from pathlib import Path; from visualsearch.files import exclusive\n"
+            f"with exclusive(Path({str(gallery.parent / 'model')!r})): print('held', flush=True); sys.stdin.read()"
+        )
+        where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        other = subprocess.Popen(
+            [sys.executable, "-c", holder], env=where, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        with other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(EngineError, match="another process is indexing"):
+                search.index()
+            other.kill()
+        assert counts(search.index()) == {"unchanged": 18}

@@ -14,6 +14,7 @@ from visualsearch.changes import Changes, diff
 from visualsearch.datatypes import Crop, Item
 from visualsearch.errors import DataError, EngineError, PictureError
 from visualsearch.extractors.contract import LearnedExtractor
+from visualsearch.files import exclusive
 from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, require_column
 from visualsearch.images import read
 from visualsearch.progress import Progress
@@ -38,7 +39,20 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     progress("listing the gallery", 1, 1)
     _refuse_idle_template(parts, listing)
     column = bucket_column(parts, listing.columns)
-    fit_reduction(parts, listing, progress)
+    with exclusive(parts.model.path):
+        fit_reduction(parts, listing, progress)
+        return _index(parts, listing, column, rebuild, prune, progress, start)
+
+
+def _index(
+    parts: Parts,
+    listing: Listing,
+    column: str | None,
+    rebuild: bool,
+    prune: bool,
+    progress: Progress,
+    start: float,
+) -> IndexSummary:
     with filling(parts, rebuild) as store:
         items = [item for page in store.pages() for item in page]
         changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
