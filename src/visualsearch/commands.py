@@ -95,6 +95,8 @@ def search(args: argparse.Namespace) -> int:
             terminal.print_answer(answer, items=search.count())
             if args.why:
                 terminal.print_route(answer)
+        if where and not any(answer.hits for answer in answers) and (reason := search.nothing_has(where)):
+            terminal.print_note(f"note      {reason}")
         if args.montage:
             terminal.print_written({"montage": args.montage})
     return 0

@@ -188,6 +188,13 @@ def test_a_template_that_fits_no_path_is_an_error(yml: Path, capsys: pytest.Capt
     assert (code, "blue/blue00.png" in said) == (3, True)
 
 
+def test_a_filter_that_nothing_satisfies_names_the_nearest_value(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    capsys.readouterr()
+    assert main(["search", "gallery/red/red00.png", "--where", "label=gren"]) == 0
+    assert "no picture has label=gren. Did you mean 'green'?" in capsys.readouterr().out
+
+
 def test_options_stand_before_or_behind_the_command(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["index", "-q"])
     query = ["search", "gallery/red/red00.png"]

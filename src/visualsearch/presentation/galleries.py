@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from visualsearch.presentation import charts
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.parts import Section
 from visualsearch.presentation.thumbnails import Kind, ThumbnailOf
-from visualsearch.presentation.wording import count, duration, percent, printable, why
+from visualsearch.presentation.wording import count, duration, percent, printable, query_name, why
 
 EXAMPLES = 12
 FOLDED = 84
@@ -158,7 +157,7 @@ def _query(asked: Asked, pictures: Pictures, name: str) -> Markup:
     path = answer.query.path
     title = tag(
         "h3",
-        printable(PurePath(path).name if path else "picture from memory"),
+        printable(query_name(path)),
         id=name,
         title=printable(path or ""),
     )

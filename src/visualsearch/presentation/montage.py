@@ -13,7 +13,7 @@ from visualsearch.files import replacing
 from visualsearch.gallery import file_of
 from visualsearch.presentation.palette import LIGHT
 from visualsearch.presentation.thumbnails import Picture, shrunk
-from visualsearch.presentation.wording import Judge, bucket_list, count, nobody_knows, percent, printable
+from visualsearch.presentation.wording import Judge, bucket_list, count, nobody_knows, percent, printable, query_name
 
 SIDE = 168
 """Of a thumbnail."""
@@ -200,7 +200,7 @@ def fitted(text: str, width: int, draw: ImageDraw.ImageDraw, font: Font) -> str:
 
 
 def _name(answer: Answer) -> str:
-    return Path(answer.query.path).name if answer.query.path else "picture from memory"
+    return query_name(answer.query.path)
 
 
 def _route(answer: Answer) -> list[str]:

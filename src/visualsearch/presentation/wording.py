@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 from visualsearch.datatypes import Answer, Hit, Probability, Route
 
@@ -32,6 +33,17 @@ def printable(text: str) -> str:
     'a�[2Jb�c'
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+
+
+def query_name(path: str | None) -> str:
+    """Name a query by its file and folder.
+
+    >>> query_name("/photos/mug/red-3.jpg"), query_name("red-3.jpg"), query_name(None)
+    ('mug/red-3.jpg', 'red-3.jpg', 'picture from memory')
+    """
+    if path is None:
+        return "picture from memory"
+    return "/".join([part for part in PurePath(path).parts if part != "/"][-2:])
 
 
 def percent(share: float | None) -> str:

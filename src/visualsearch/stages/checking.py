@@ -118,7 +118,9 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield from _missing(parts, store, {one.path for one in failures})
         if failures:
             first = failures[0]
-            yield Finding("note", "index", f"{len(failures)} pictures failed, such as {first.path}: {first.reason}")
+            yield Finding(
+                "note", "index", f"pictures that failed: {len(failures)}, such as {first.path}: {first.reason}"
+            )
         yield from _unlearned(parts, store)
         if deep:
             yield from _vectors(store)
@@ -139,7 +141,7 @@ def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:
     new = sorted(set(store.bucket_counts()) - set(parts.classifier.buckets))
     if new:
         names = ", ".join(new[:5]) + (" …" if len(new) > 5 else "")
-        yield Finding("note", "buckets", f"{len(new)} were never learned and join every route ({names}): run train")
+        yield Finding("note", "buckets", f"never learned, so in every route: {len(new)} ({names}); run train")
 
 
 def _vectors(store: Store) -> Iterator[Finding]:

@@ -50,6 +50,19 @@ def check_columns(parts: Parts, where: Mapping[str, str]) -> None:
             raise UsageError(message + _nearest(column, known), slug="unknown-column")
 
 
+def nothing_has(searcher: Searcher, where: Mapping[str, str]) -> str | None:
+    """Say which value of a filter no picture has, with the nearest one that exists; None where each is known."""
+    values: dict[str, set[str]] = {column: set() for column in where}
+    for page in searcher.store.pages():
+        for item in page:
+            for column in where:
+                values[column].update({item.columns[column]} if column in item.columns else ())
+    for column, value in where.items():
+        if value not in values[column]:
+            return f"no picture has {column}={value}.{_nearest(value, values[column])}"
+    return None
+
+
 def check_buckets(searcher: Searcher, request: Request) -> None:
     """Refuse a bucket that the index does not have.
 
