@@ -30,7 +30,7 @@ def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """
     finite = np.isfinite(values)
     deep = np.where(finite, values, 0).astype(np.float64)
-    low, high = (deep[finite].min(), deep[finite].max()) if finite.any() else (0.0, 0.0)
+    low, high = (float(np.min(deep[finite])), float(np.max(deep[finite]))) if finite.any() else (0.0, 0.0)
     spans = (1.0, 255.0) if values.dtype.kind == "f" else (65535.0,)
     span = next((span for span in spans if low >= 0 and high <= span), None)
     floor, span = (0.0, span) if span else (low, (high - low) or 1.0)

@@ -108,7 +108,7 @@ def _fit(
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    every = np.arange(labels.max() + 1)
+    every = np.arange(np.max(labels) + 1)
     fits = []
     for strength in STRENGTHS if len(held) else STRENGTHS[2:3]:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500).fit(vectors[learn], labels[learn])

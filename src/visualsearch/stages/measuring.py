@@ -189,7 +189,7 @@ def _searched(
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
         query = Query(str(question.picture.file))
         answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
-        guess = searcher.embedder.buckets[int(one.probabilities.argmax())] if len(one.probabilities) else None
+        guess = searcher.embedder.buckets[int(np.argmax(one.probabilities))] if len(one.probabilities) else None
         yield _row(question, near, far, total, guess, judge), answer
 
 
