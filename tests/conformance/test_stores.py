@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -437,4 +436,5 @@ def test_an_index_that_was_given_up_cannot_be_published(shelf: Shelf) -> None:
     assert caught.value.slug == "store-replaced"
     shelf.publish(other)
     given_up.close()
-    assert math.isclose(shelf.live().dim, 3)
+    with closing(shelf.live()) as live:
+        assert live.dim == 3
