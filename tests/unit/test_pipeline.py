@@ -458,3 +458,14 @@ def test_two_processes_do_not_index_the_same_gallery_at_once(gallery: Path) -> N
                 search.index()
             other.kill()
         assert counts(search.index()) == {"unchanged": 18}
+
+
+def test_queries_with_one_stamp_are_not_taken_for_each_other(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from visualsearch import gallery as listing
+
+    monkeypatch.setattr(listing, "_stamp", lambda entry: "1:1:1")
+    with opened(gallery) as search:
+        search.index()
+        answers = search.evaluate().answers
+    nearest = {answer.hits[0].score for answer in answers}
+    assert len(nearest) > 1, "pictures of the same size, written in one tick of the clock, are still different queries"

@@ -41,35 +41,23 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     column = bucket_column(parts, listing.columns)
     with exclusive(parts.model.path):
         fit_reduction(parts, listing, progress)
-        return _index(parts, listing, column, rebuild, prune, progress, start)
-
-
-def _index(
-    parts: Parts,
-    listing: Listing,
-    column: str | None,
-    rebuild: bool,
-    prune: bool,
-    progress: Progress,
-    start: float,
-) -> IndexSummary:
-    with filling(parts, rebuild) as store:
-        items = [item for page in store.pages() for item in page]
-        changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
-        _refuse_mass_removal(changes, items, listing, prune)
-        ids_of: defaultdict[str, list[str]] = defaultdict(list)
-        for item in items:
-            ids_of[item.path].append(item.id)
-        writer = Writer(store, parts.cropper, parts.extractor.embed, buckets_of(column), progress)
-        summary = writer.apply(changes, ids_of)
-        reassign(store, buckets_of(column))
-        counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
-    parts.model.update(
-        name=parts.settings.name,
-        settings=parts.settings.public_dict(),
-        embedding={"fingerprint": parts.embedding_fingerprint, "dim": parts.extractor.dim},
-        index={**counts, "bucket_column": column},
-    )
+        with filling(parts, rebuild) as store:
+            items = [item for page in store.pages() for item in page]
+            changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
+            _refuse_mass_removal(changes, items, listing, prune)
+            ids_of: defaultdict[str, list[str]] = defaultdict(list)
+            for item in items:
+                ids_of[item.path].append(item.id)
+            writer = Writer(store, parts.cropper, parts.extractor.embed, buckets_of(column), progress)
+            summary = writer.apply(changes, ids_of)
+            reassign(store, buckets_of(column))
+            counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
+        parts.model.update(
+            name=parts.settings.name,
+            settings=parts.settings.public_dict(),
+            embedding={"fingerprint": parts.embedding_fingerprint, "dim": parts.extractor.dim},
+            index={**counts, "bucket_column": column},
+        )
     return replace(summary, seconds=time.perf_counter() - start, unmatched=listing.unmatched)
 
 
@@ -129,7 +117,7 @@ def buckets_of(column: str | None) -> BucketsOf:
 def reassign(store: Store, assign: BucketsOf) -> int:
     """Move items whose buckets changed, with the vectors they have; return how many."""
     moved = 0
-    for page in [page for page in store.pages()]:
+    for page in list(store.pages()):  # a store need not bear writes between two pages
         stale = [item for item in page if item.buckets != assign(item.columns)]
         if stale:
             fresh = [replace(item, buckets=assign(item.columns)) for item in stale]

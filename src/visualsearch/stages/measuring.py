@@ -57,6 +57,11 @@ class _Question:
     stranger: bool = False
     left_out: frozenset[str] = frozenset()
 
+    @property
+    def key(self) -> str:
+        """Return by what the memo knows the picture; a stamp alone can be that of several files."""
+        return f"{self.picture.file}|{self.picture.stamp}"
+
 
 @dataclass(slots=True)
 class _Judge:
@@ -101,7 +106,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     progress("searching queries", 0, len(questions))
     for done, batch in enumerate(batches(questions, BATCH)):
         _remember(searcher, batch, memo)
-        known = [question for question in batch if question.picture.stamp in memo.entries]
+        known = [question for question in batch if question.key in memo.entries]
         for row, answer in _searched(searcher, known, memo, judge):
             rows.append(row)
             answers.append(answer)
@@ -156,19 +161,19 @@ def _notes(parts: Parts, searcher: Searcher, judge: _Judge) -> list[str]:
 
 def _remember(searcher: Searcher, batch: Sequence[_Question], memo: QueryMemo) -> None:
     """Embed those pictures of the batch that the memo does not know; unreadable ones stay unknown."""
-    new = [question.picture for question in batch if question.picture.stamp not in memo.entries]
-    prepared = ahead(lambda picture: largest(searcher.prepare(picture.file)), new)
-    ready = [(picture, one) for picture, one in zip(new, prepared, strict=True) if one.crop is not None]
+    new = [question for question in batch if question.key not in memo.entries]
+    prepared = ahead(lambda question: largest(searcher.prepare(question.picture.file)), new)
+    ready = [(question, one) for question, one in zip(new, prepared, strict=True) if one.crop is not None]
     if not ready:
         return
     start = time.perf_counter()
     embedded = searcher.embedder.embed([one.crop for _, one in ready if one.crop is not None])
     embed_ms = (time.perf_counter() - start) * 1000 / len(ready)
     probabilities = embedded.probabilities
-    for row, (picture, one) in enumerate(ready):
+    for row, (question, one) in enumerate(ready):
         guessed = np.empty(0, np.float32) if probabilities is None else probabilities[row]
         timings = [{**one.timings_ms, "embed": embed_ms}[stage] for stage in STAGES]
-        memo.add(picture.stamp, embedded.vectors[row], guessed, timings)
+        memo.add(question.key, embedded.vectors[row], guessed, timings)
 
 
 def _searched(
@@ -176,7 +181,7 @@ def _searched(
 ) -> Iterator[tuple[RunRow, Answer]]:
     if not questions:
         return
-    known = [memo.entries[question.picture.stamp] for question in questions]
+    known = [memo.entries[question.key] for question in questions]
     guesses = stacked([one.probabilities for one in known])
     embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
     depth = DEPTH + max(len(question.left_out) for question in questions)

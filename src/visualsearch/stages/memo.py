@@ -26,7 +26,7 @@ class Remembered:
 
 @dataclass(slots=True)
 class QueryMemo:
-    """Remembers pictures by their stamp, for one model: another ``key`` starts empty."""
+    """Remembers pictures by file and stamp, for one model: another ``key`` starts empty."""
 
     path: Path
     key: str
