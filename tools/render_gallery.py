@@ -1,4 +1,4 @@
-"""Render the sample gallery, or a training set of other instances, from a seed."""
+"""Render the sample gallery, a larger one to measure on, or a training set, each of other instances, from a seed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+
+@dataclass(frozen=True)
+class Gallery:
+    """What a gallery with queries has: names of its random streams, and views of each instance."""
+
+    instances: str
+    strangers: str
+    gallery_views: int
+    query_views: int
+    stranger_instances: int
+    stranger_views: int
+
+
+GALLERIES = {
+    "sample": Gallery("sample", "strangers", 8, 2, stranger_instances=4, stranger_views=2),
+    "trial": Gallery("trial", "trial strangers", 8, 8, stranger_instances=6, stranger_views=5),
+}
 LIBRARIES = ("mitsuba", "trimesh", "shapely", "mapbox_earcut", "scipy", "numpy", "pillow")
 TOOL_VERSION = 1
 
@@ -81,76 +98,54 @@ def _missing(folder: Path, stem: str, views: range, digits: int) -> tuple[tuple[
     return tuple((view, str(path)) for view, path in paths if not path.exists())
 
 
-def sample_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
-    """Yield the jobs of the sample: gallery and queries of each instance, and the strangers."""
+def _job(
+    space: str, label: str, instance: int, pictures: tuple[tuple[int, str], ...], given: argparse.Namespace
+) -> Job:
+    return Job(space, given.seed, label, instance, pictures, given.side, given.samples, given.over, given.quality)
+
+
+def gallery_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
+    """Yield the jobs of a gallery with queries: the views of each instance, and the strangers."""
     from render import families
 
+    space = GALLERIES[options.product]
+    first, last = space.gallery_views, space.gallery_views + space.query_views
     for label in families.GALLERY:
         for instance in range(options.instances_per_family):
             stem = f"{label}{instance:02d}"
-            pictures = _missing(out / "gallery" / label, stem, range(8), 1)
-            pictures += _missing(out / "queries" / label, stem, range(8, 10), 1)
-            yield Job(
-                "sample",
-                options.seed,
-                label,
-                instance,
-                pictures,
-                options.side,
-                options.samples,
-                2.0,
-                options.quality,
-            )
-    for label in families.STRANGERS:
-        for instance in range(4):
-            pictures = _missing(out / "strangers" / label, f"{label}{instance:02d}", range(2), 1)
-            yield Job(
-                "strangers",
-                options.seed,
-                label,
-                instance,
-                pictures,
-                options.side,
-                options.samples,
-                2.0,
-                options.quality,
-            )
+            pictures = _missing(out / "gallery" / label, stem, range(first), 1)
+            pictures += _missing(out / "queries" / label, stem, range(first, last), 1)
+            yield _job(space.instances, label, instance, pictures, options)
+    for label in families.STRANGERS if options.product == "sample" else families.STRANGERS | families.OUTSIDERS:
+        for instance in range(space.stranger_instances):
+            views = range(space.stranger_views)
+            pictures = _missing(out / "strangers" / label, f"{label}{instance:02d}", views, 1)
+            yield _job(space.strangers, label, instance, pictures, options)
 
 
 def training_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
-    """Yield the jobs of the training set, the first views of all instances before the later ones."""
+    """Yield the jobs of the training set, one instance of every family after the other."""
     from render import families
 
-    for first in range(0, options.views, 4):
-        views = range(first, min(first + 4, options.views))
-        for instance in range(options.instances_per_family):
-            for label in families.GALLERY:
-                pictures = _missing(out / label, f"{label}{instance:03d}", views, 2)
-                yield Job(
-                    "training",
-                    options.seed,
-                    label,
-                    instance,
-                    pictures,
-                    options.side,
-                    options.samples,
-                    1.5,
-                    92,
-                )
+    for instance in range(options.instances_per_family):
+        for label in families.GALLERY | families.TRAINING:
+            pictures = _missing(out / label, f"{label}{instance:03d}", range(options.views), 2)
+            yield _job("training", label, instance, pictures, options)
 
 
 def write_recipe(out: Path, options: argparse.Namespace) -> None:
-    """Write how each picture of the sample was made."""
-    from render import families, recipe
+    """Write how each picture of a gallery was made."""
+    from render import recipe
 
     pictures: dict[str, Any] = {}
+    space = GALLERIES[options.product]
     for folder in ("gallery", "queries", "strangers"):
+        stream = space.strangers if folder == "strangers" else space.instances
         for path in sorted((out / folder).glob("*/*.jpg")):
             stem, view = path.stem.rsplit("-", 1)
             label = path.parent.name
-            space = "strangers" if label in families.STRANGERS else "sample"
             number = int(stem.removeprefix(label))
-            made = recipe.view_of(space, options.seed, label, number, int(view))
+            made = recipe.view_of(stream, options.seed, label, number, int(view))
             pictures[path.relative_to(out).as_posix()] = {"family": label, "instance": number, **made}
     head = {
         "tool": TOOL_VERSION,
@@ -167,32 +162,52 @@ def write_recipe(out: Path, options: argparse.Namespace) -> None:
     (out / "recipe.json").write_text(text, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Product:
+    """The usual choices for one of the things that are rendered."""
+
+    help: str
+    seed: int
+    side: int
+    count: int
+    samples: int
+    over: float
+    quality: int
+
+
+PRODUCTS = {
+    "sample": Product("the gallery that the project ships", 3, 160, 8, samples=2, over=2.0, quality=90),
+    "training": Product("what the starter learns from", 1, 96, 100, samples=1, over=1.25, quality=92),
+    "trial": Product("a larger gallery with queries, to measure on", 4, 128, 16, samples=1, over=1.5, quality=92),
+}
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     products = parser.add_subparsers(dest="product", required=True)
-    for name, side, count, seed in (("sample", 160, 8, 3), ("training", 80, 75, 1)):
-        product = products.add_parser(name)
-        product.add_argument("--out", type=Path, required=True)
-        product.add_argument("--seed", type=int, default=seed)
-        product.add_argument("--side", type=int, default=side, help="pixels along the shorter side")
-        product.add_argument("--instances-per-family", type=int, default=count)
-        product.add_argument("--samples", type=int, default=2 if name == "sample" else 1)
-        product.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    for name, what in PRODUCTS.items():
+        product = products.add_parser(name, help=what.help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        product.add_argument("--out", type=Path, required=True, help="folder; pictures that it has are kept")
+        product.add_argument("--seed", type=int, default=what.seed, help="another seed gives other objects and views")
+        product.add_argument("--side", type=int, default=what.side, help="pixels along the shorter side")
+        product.add_argument("--instances-per-family", type=int, default=what.count, help="objects of each family")
+        product.add_argument("--samples", type=int, default=what.samples, help="light paths for each rendered pixel")
+        product.add_argument("--over", type=float, default=what.over, help="rendered so many times as large")
+        product.add_argument("--quality", type=int, default=what.quality, help="of the JPEG files")
+        product.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
         if name == "training":
-            product.add_argument("--views", type=int, default=16)
-        else:
-            product.add_argument("--quality", type=int, default=90)
+            product.add_argument("--views", type=int, default=6, help="pictures of each object")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
     """Render the product asked for, skipping pictures that exist."""
     options = parse(arguments)
-    make = sample_jobs if options.product == "sample" else training_jobs
+    make = training_jobs if options.product == "training" else gallery_jobs
     options.out.mkdir(parents=True, exist_ok=True)
     run([job for job in make(options.out, options) if job.pictures], options.workers)
-    if options.product == "sample":
+    if options.product in GALLERIES:
         write_recipe(options.out, options)
     return 0
 

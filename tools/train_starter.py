@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-STORED = 80
+STORED = 96
 HELD_OUT = 15
 
 
@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     budget = training.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float)
     budget.add_argument("--steps", type=int)
-    for name, default in (("side", 64), ("batch", 64), ("seed", 0), ("held-out", HELD_OUT)):
+    training.add_argument("--sides", type=int, nargs="+", default=[64, 96], help="pixels: small at first")
+    training.add_argument("--grow-at", type=float, nargs="*", default=[0.6], help="share done at each next side")
+    for name, default in (("batch", 128), ("seed", 0), ("held-out", HELD_OUT)):
         training.add_argument(f"--{name}", type=int, default=default)
     training.add_argument("--instances", type=int, default=0, help="room for so many while they are still rendered")
     training.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
@@ -68,7 +70,7 @@ def train(given: argparse.Namespace) -> None:
     if training.stop:
         return say(f"stopped at step {training.step}; go on with --resume")
     unseen = split(load(unseen_paths(listed(given.data), given.held_out), STORED))
-    arrays = with_statistics(averaged(training), training.pictures, given.side)
+    arrays = with_statistics(averaged(training), training.pictures, given.sides[-1])
     sides = by_side(arrays, unseen)
     side = best_side(sides)
     card = card_of(given, training, side) | {"figures": {"by_side": sides}}
@@ -99,8 +101,11 @@ def prepare(given: argparse.Namespace) -> Any:
     given.out.mkdir(parents=True, exist_ok=True)
     room = max(given.instances, len(pictures.instances))
     network = Network(resnet50(given.policy), len(families), room, given.seed)
-    plan = Plan(Budget(given.steps, given.minutes), given.side, given.batch, given.peak, seed=given.seed)
-    training = Training(network, pictures, plan, given.out, look=looker(unseen, given.side))
+    if len(given.grow_at) != len(given.sides) - 1:
+        raise SystemExit(f"--grow-at: expected {len(given.sides) - 1} shares, one for each further side.")
+    budget, sides, grow_at = Budget(given.steps, given.minutes), tuple(given.sides), tuple(given.grow_at)
+    plan = Plan(budget, sides, grow_at, given.batch, given.peak, seed=given.seed)
+    training = Training(network, pictures, plan, given.out, look=looker(unseen, sides[-1]))
     known = set(paths)
     training.renew = lambda had: with_new(had, given.data, known, given.held_out, room)
     if given.resume:

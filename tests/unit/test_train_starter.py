@@ -39,7 +39,7 @@ def tiny_training(folder: Path, steps: int = 8) -> training.Training:
     keras.utils.set_random_seed(3)
     seen = some_pictures()
     net = network.Network(tiny_backbone(), 3, 6, seed=5)
-    plan = training.Plan(schedule.Budget(steps=steps), side=8, batch=5, average_every=2, log_every=2)
+    plan = training.Plan(schedule.Budget(steps=steps), sides=(8,), grow_at=(), batch=5, average_every=2, log_every=2)
     return training.Training(net, seen, plan, folder)
 
 

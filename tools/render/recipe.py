@@ -10,12 +10,12 @@ from . import families, views
 
 # Random streams start with the number of their product, so that no instance or view of one product
 # can occur in another whatever seeds are given.
-SPACES = {"sample": 1, "training": 2, "strangers": 3}
+SPACES = {"sample": 1, "training": 2, "strangers": 3, "trial": 4, "trial strangers": 5}
 
 
 def family_of(label: str) -> families.Family:
     """Return the family of a label."""
-    return families.GALLERY[label] if label in families.GALLERY else families.STRANGERS[label]
+    return families.ALL[label]
 
 
 def instance_rng(space: str, seed: int, label: str, instance: int) -> np.random.Generator:

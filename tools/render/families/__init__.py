@@ -7,7 +7,24 @@ from dataclasses import dataclass
 
 from ..geometry import Part
 from ..materials import Style
-from . import balls, clocks, decor, furniture, hardware, small, strangers, tableware
+from . import (
+    balls,
+    bicycles,
+    clocks,
+    crafts,
+    decor,
+    furniture,
+    hardware,
+    household,
+    kitchen,
+    outsiders,
+    small,
+    strangers,
+    tableware,
+    trinkets,
+    vehicles,
+    workshop,
+)
 
 
 @dataclass(frozen=True)
@@ -45,3 +62,33 @@ STRANGERS: dict[str, Family] = {
     "teapot": Family(tableware.teapot, 70, 6, 38),
     "umbrella": Family(strangers.umbrella, 60, 8, 35),
 }
+
+# Further families that only training sees, so that the network learns shapes beyond the gallery's.
+TRAINING: dict[str, Family] = {
+    "aeroplane": Family(crafts.aeroplane, 110, 14, 50),
+    "bell": Family(household.bell, 60, 4, 34),
+    "boat": Family(crafts.boat, 70, 8, 42),
+    "car": Family(vehicles.car, 70, 8, 42),
+    "comb": Family(trinkets.comb, 60, 38, 80),
+    "drum": Family(household.drum, 60, 10, 42),
+    "hammer": Family(workshop.hammer, 60, 36, 78),
+    "hat": Family(household.hat, 100, 4, 38),
+    "padlock": Family(trinkets.padlock, 55, 4, 36),
+    "pan": Family(kitchen.pan, 70, 24, 66),
+    "rocket": Family(crafts.rocket, 60, 2, 32),
+    "scissors": Family(workshop.scissors, 60, 38, 80),
+    "screwdriver": Family(workshop.screwdriver, 60, 34, 76),
+    "sofa": Family(household.sofa, 55, 8, 38),
+    "spoon": Family(kitchen.spoon, 60, 36, 76),
+    "train": Family(vehicles.train, 65, 8, 40),
+}
+
+# Further families that no training sees, for a trial with more strangers than the sample has.
+OUTSIDERS: dict[str, Family] = {
+    "bicycle": Family(bicycles.bicycle, 60, 4, 32),
+    "cactus": Family(outsiders.cactus, 180, 6, 40),
+    "camera": Family(outsiders.camera, 55, 4, 40),
+    "snowman": Family(outsiders.snowman, 65, 4, 35),
+}
+
+ALL = GALLERY | TRAINING | STRANGERS | OUTSIDERS
