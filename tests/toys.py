@@ -30,6 +30,14 @@ def picture(bucket: str, seed: int) -> Crop:
     return Crop(np.asarray(image))
 
 
+def pattern(bucket: str, seed: int) -> Crop:
+    """Draw 4 x 4 squares in the bucket's own colours, shifted a little and noisy: as many kinds as there are names."""
+    colours = np.random.default_rng([*bucket.encode()]).integers(0, 256, (4, 4, 3))
+    rng = np.random.default_rng((seed, *bucket.encode()))
+    squares = np.roll(colours.repeat(8, axis=0).repeat(8, axis=1), rng.integers(-2, 3, 2), (0, 1))
+    return Crop(np.clip(squares + rng.normal(0, 12, squares.shape), 0, 255).astype(np.uint8))
+
+
 def examples(buckets: list[str], groups: int = 5, views: int = 2) -> list[Example]:
     """Return ``groups`` x ``views`` examples of each bucket."""
     return [Example(f"{b}/{g}/{v}", b, f"{b}/{g}") for b in buckets for g in range(groups) for v in range(views)]
@@ -56,3 +64,21 @@ def write_starter(folder: Path, side: int = SIDE, seed: int = 0) -> Path:
     card = {"name": "resnet50", "side": side, "preprocessing": "caffe", "sha256": sha256}
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
+
+
+def stage_cost(side: int, number: int) -> int:
+    """Count the multiply-accumulates of a stage of ResNet50 by hand (He et al. 2015, table 1): 0 is conv2, 3 is conv5.
+
+    Its first block has a stride of 2 (but in conv2) in its first convolution and in the one of
+    its shortcut, so all its convolutions are at the positions of the stage's own map.
+    """
+    width, blocks, positions = 64 * 2**number, (3, 4, 6, 3)[number], (side // 2 ** (number + 2)) ** 2
+    entered = 64 if number == 0 else 2 * width
+    first = entered * width + 9 * width * width + width * 4 * width + entered * 4 * width
+    further = 4 * width * width + 9 * width * width + width * 4 * width
+    return positions * (first + (blocks - 1) * further)
+
+
+def trunk_cost(side: int) -> int:
+    """Count those of all convolutions of ResNet50, the first of 7 x 7 at half the side among them."""
+    return (side // 2) ** 2 * 49 * 3 * 64 + sum(stage_cost(side, number) for number in range(4))

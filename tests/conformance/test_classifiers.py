@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toys import crop_of, examples, write_starter
+from toys import crop_of, examples, stage_cost, trunk_cost, write_starter
 
 from visualsearch.classifiers import CLASSIFIERS, load_classifier
 from visualsearch.classifiers.contract import Classifier, Example, Training
@@ -138,6 +138,23 @@ def test_its_figures_are_counted_on_whole_groups_and_beside_the_head(trained: Tr
     assert json.loads(json.dumps(training.as_dict()))["top1"] == dict(training.top1)
 
 
+def test_what_a_query_costs_is_told_in_figures_and_in_words(trained: Trained) -> None:
+    head, told = 2048 * 4, [note for note in trained.training.notes if "a query costs" in note]
+    embedding = trunk_cost(side=32)
+    added = {"head": head, "last_block": stage_cost(32, 3) + head, "all": embedding + head}
+    if trained.kind == "extractor":
+        assert (trained.training.multiply_adds, told) == ({"classifier": trained.extractor.dim * 4}, [])
+        return
+    assert trained.training.multiply_adds == {"embedding": embedding, "classifier": added[trained.kind]}
+    assert told == [
+        {
+            "head": "a query costs one pass: 0.08 GMAC for the embedding, less than 0.01 more for the classifier",
+            "last_block": "a query costs one pass: 0.08 GMAC for the embedding, 0.01 more for the classifier",
+            "all": "a query costs two passes (train: all): 0.08 GMAC for the embedding, 0.08 more for the classifier",
+        }[trained.kind]
+    ]
+
+
 def test_its_embeddings_are_those_from_before(trained: Trained) -> None:
     assert np.array_equal(trained.extractor.embed(unseen()), trained.before)
 
@@ -252,7 +269,11 @@ def test_a_classifier_with_a_trunk_of_its_own(extractor: ApplicationExtractor, t
     options = options_of("head", copies=0)
     training = train(options, Colour(), runtime, examples(list(BUCKETS)), crop_of, tmp_path)
     assert training.passes == 2
-    assert any("two passes" in note for note in training.notes)
+    assert training.multiply_adds == {"classifier": trunk_cost(side=32) + 2048 * 4}
+    assert (
+        "a query costs two passes (the extractor is no ResNet50 with the same weights): 0.08 GMAC for the classifier"
+        in training.notes
+    )
     classifier = load_classifier(options, tmp_path, Colour(), runtime)
     embedded = Embedder(Colour(), classifier, runtime).embed(unseen())
     assert embedded.vectors.shape == (16, 3)

@@ -1,4 +1,4 @@
-"""README.md and CONTRIBUTING.md do what they say: their blocks run, in order, on a small gallery.
+"""README.md, CONTRIBUTING.md and docs/weights.md do what they say: their blocks run, in order, on a small gallery.
 
 A ``python`` or ``yaml`` block whose first line is a comment with a file name is written to that
 file; other Python blocks are programs. Of a ``console`` block every line behind ``$`` is run. The
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/weights.md")
 RUN_BY_CI = ("make demo", "make test", "make check", "make soak")
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -121,5 +121,5 @@ def test_blocks_have_a_known_language(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    missing = [link for link in _LINK.findall((ROOT / page).read_text()) if not (ROOT / link).exists()]
+    missing = [link for link in _LINK.findall((ROOT / page).read_text()) if not ((ROOT / page).parent / link).exists()]
     assert missing == []

@@ -108,6 +108,16 @@ def test_missing_weights_are_one_sentence(tmp_path: Path) -> None:
     assert raised.value.slug == "weights-missing"
 
 
+def test_a_folder_instead_of_a_file_is_answered_with_what_is_in_it(weights_file: Path) -> None:
+    (weights_file.parent / "network.keras").write_bytes(b"")
+    (weights_file.parent / "notes.txt").write_bytes(b"")
+    with pytest.raises(EngineError, match=r"is a folder: name one of its files, network\.keras, weights\.h5\.$"):
+        make(weights_file.parent)
+    (empty := weights_file.parent / "empty").mkdir()
+    with pytest.raises(EngineError, match=r"empty is a folder: it has none of \.h5, \.keras, \.npz\.$"):
+        make(empty)
+
+
 def test_squeezing_keeps_the_border_and_filters() -> None:
     wide = np.zeros((40, 400, 3), np.uint8)
     wide[:, :40], wide[:, -40:] = (255, 0, 0), (0, 0, 255)

@@ -55,6 +55,24 @@ def test_side_is_that_of_the_built_network(name: str, applications: Any) -> None
     assert _default_side(name, applications) in (NETWORKS[name].side, None)
 
 
+class Asked(Exception):
+    """Carries the side for which a constructor would build, before it builds anything."""
+
+
+def _ask(input_shape: Any, default_size: int, *_: Any, **__: Any) -> None:
+    raise Asked(default_size)
+
+
+@pytest.mark.parametrize("name", [name for name, row in NETWORKS.items() if row.module != "mobilenet_v3"])
+def test_side_is_that_for_which_keras_would_build(
+    name: str, applications: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.obtain_input_shape", _ask)
+    with pytest.raises(Asked) as asked:
+        getattr(applications, NETWORKS[name].constructor)(weights=None)
+    assert asked.value.args == (NETWORKS[name].side,)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(QUICK)))
 def test_side_and_dim_of_the_larger_networks(name: str, applications: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import Grid
+from hard import Learned, few, learn, lopsided, many, mislabelled
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -64,16 +65,29 @@ def test_about_a_fifth_of_each_buckets_groups_is_held_out() -> None:
 
 
 def test_what_could_not_be_held_out_is_said() -> None:
-    single = [Example(str(i), bucket, bucket) for bucket in "ab" for i in range(5)]
+    single = [Example(str(i), bucket, bucket) for bucket in "ab" for i in range(7)]
     parts = split(single, seed=0)
-    assert (len(parts.learn), len(parts.held), len(parts.torn)) == (8, 0, 2)
+    assert (len(parts.learn), len(parts.held), len(parts.torn)) == (12, 0, 2)
     torn, whole = remarks(single, parts)
     assert torn == "2 buckets have a single group: 2 of their pictures are held out by picture"
     assert whole.startswith("no group could be held out")
     lonely = [Example("0", "a", "0"), Example("1", "b", "1")]
     assert remarks(lonely, split(lonely, 0))[0].startswith("nothing could be held out")
+
+
+def test_buckets_with_too_few_pictures_are_named_the_poorest_first() -> None:
     mixed = examples(["red disc"], groups=5) + [Example("x", "odd", "x")]
-    assert remarks(mixed, split(mixed, 0)) == ("1 buckets have too few pictures to hold any out",)
+    assert remarks(mixed, split(mixed, 0)) == (
+        "1 bucket has too few pictures to hold any out",
+        "1 bucket has fewer than 5 pictures to learn from (odd: 1) and may be missed: add pictures",
+    )
+    sizes = {"g": 6, "f": 5, "e": 4, "d": 4, "c": 4, "b": 3, "a": 5, "h": 2}  # one of each is held out
+    poor = [Example(f"{b}{i}", b, f"{b}{i}") for b, size in sizes.items() for i in range(size)]
+    (note,) = remarks(poor, split(poor, 0))
+    assert note == (
+        "7 buckets have fewer than 5 pictures to learn from (h: 1, b: 2, c: 3, d: 3, e: 3, …) "
+        "and may be missed: add pictures"
+    )
 
 
 @given(anything, st.integers(3, 70))
@@ -274,6 +288,28 @@ def test_a_head_on_any_extractor_learns_and_is_the_softmax_of_its_weights(bucket
         exponents = np.exp(extractor.embed(unseen) @ file["kernel"] + file["bias"])
     np.testing.assert_allclose(probabilities, exponents / exponents.sum(axis=1, keepdims=True), atol=1e-5)
     assert training.top1["chosen"] == training.right["chosen"] / training.right["of"]
+
+
+def head(pictures: list[Example], folder: Path, each: int = 20) -> Learned:
+    grid = Grid(Grid.Options(name="grid"), None, folder)
+    return learn(ExtractorHead.Options(), grid, None, pictures, folder, each)  # type: ignore[arg-type]
+
+
+def test_a_head_bears_hard_galleries(tmp_path: Path) -> None:
+    """The bounds are far from both what is reached and what would be wrong."""
+    assert head(few(3), tmp_path).top1 >= 0.6  # chance is 0.25
+    lean = head(lopsided(), tmp_path)
+    assert min(lean.right.values()) >= 0.8
+    assert any("(yellow disc: 1)" in note for note in lean.training.notes)
+    noisy = head(mislabelled(), tmp_path)
+    assert noisy.top1 >= 0.85
+    assert noisy.probabilities.max(axis=1).mean() <= 0.85  # seven labels in ten are right
+
+
+def test_a_head_tells_five_hundred_buckets_apart(tmp_path: Path) -> None:
+    made = head(many(), tmp_path, each=1)
+    assert made.top1 >= 0.5  # chance is 0.002
+    assert made.probabilities.shape[1] == 500
 
 
 def test_options_of_another_plugin_are_not_mistaken(tmp_path: Path) -> None:

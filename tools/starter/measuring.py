@@ -70,9 +70,14 @@ def pooled(network: Any, side: int, batch: int = 64) -> Callable[[Pictures], Mat
     return embed
 
 
+def top(gallery: Matrix, queries: Matrix, k: int = 20) -> NDArray[np.int64]:
+    """Return (queries, k): the gallery rows most like each query, best first."""
+    return np.argsort(-(queries @ gallery.T), axis=1, kind="stable")[:, :k]
+
+
 def retrieval(trial: Trial, gallery: Matrix, queries: Matrix) -> tuple[NDArray[np.float64], ...]:
     """Return for each query: category hit at 1, instance hit at 1, instance recall at 20."""
-    order = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")[:, :20]
+    order = top(gallery, queries)
     same_family = trial.gallery.family[order] == trial.queries.family[:, None]
     gallery_names = np.array(trial.gallery.instances)[trial.gallery.instance]
     query_names = np.array(trial.queries.instances)[trial.queries.instance]

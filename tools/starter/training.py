@@ -148,9 +148,7 @@ class Training:
             self.average.add(tf.constant(float(self.step // self.plan.average_every - 1)))
         return np.append(np.asarray(told, np.float64), 1.0)
 
-    def _learn(
-        self, pixels: Tensor, family: Tensor, instance: Tensor, rate: Tensor, step: Tensor, side: int
-    ) -> Tensor:
+    def _learn(self, pixels: Tensor, family: Tensor, instance: Tensor, rate: Tensor, step: Tensor, side: int) -> Tensor:
         seen = augment(pixels, side, tf.stack([step, self.plan.seed]))
         with tf.GradientTape() as tape:
             pooled = self.network.pooled(preprocess(seen), training=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -114,7 +114,10 @@ class Training:
 
     ``top1`` holds the share of held-out pictures whose most probable bucket is right, for the
     classifier that was ``chosen`` and for a mere ``head`` on the same frozen features, and how
-    many were ``right`` out of ``of``. ``passes`` counts the networks that one query then costs.
+    many were ``right`` out of ``of``; the classifier that is kept has learned from those pictures
+    afterwards. ``passes`` counts the networks that one query then costs,
+    ``multiply_adds`` the multiply-accumulates of the ``classifier`` and, where the extractor's
+    network is its trunk, of the ``embedding``: then the classifier's come on top of them.
     """
 
     buckets: tuple[str, ...]
@@ -126,6 +129,7 @@ class Training:
     curves: tuple[Curve, ...]
     seconds: float
     passes: int
+    multiply_adds: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:

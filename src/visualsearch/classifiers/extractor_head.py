@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -45,14 +45,15 @@ class ExtractorHead:
 
     @classmethod
     def train(cls, options: Options, job: Job) -> Training:
-        """Fit on all groups but the held-out ones, which choose the penalty."""
+        """Fit on all groups but the held-out ones, which choose the penalty and give the figures; then on all."""
         start = time.perf_counter()
         buckets = tuple(sorted({example.bucket for example in job.examples}))
         labels = np.array([buckets.index(example.bucket) for example in job.examples], np.intp)
         parts = split(job.examples, job.seed)
         vectors = _embedded(job)
-        kernel, bias, curves = _fit(vectors, labels, parts.learn, parts.validation)
-        right = int(((vectors @ kernel + bias).argmax(axis=1) == labels)[parts.judged].sum())
+        chosen, curves = _choose(vectors, labels, parts.learn, parts.validation)
+        right = int((chosen.predict(vectors) == labels)[parts.judged].sum()) if len(parts.judged) else 0
+        kernel, bias = _weights(chosen.fit(vectors, labels))
         card = artefact.Card(options.name, "head", buckets, None, job.extractor.fingerprint)
         artefact.save(job.folder, card, "head", ".npz", lambda path: np.savez(path, kernel=kernel, bias=bias))
         top1 = right / len(parts.judged) if len(parts.judged) else None
@@ -66,6 +67,7 @@ class ExtractorHead:
             curves=curves,
             seconds=round(time.perf_counter() - start, 3),
             passes=1,
+            multiply_adds={"classifier": kernel.size},
             notes=remarks(job.examples, parts),
         )
 
@@ -101,10 +103,10 @@ def _embedded(job: Job) -> Matrix:
     return np.concatenate(parts)
 
 
-def _fit(
+def _choose(
     vectors: Matrix, labels: NDArray[np.intp], learn: NDArray[np.intp], held: NDArray[np.intp]
-) -> tuple[Matrix, Vector, tuple[Curve, ...]]:
-    """Return kernel and bias for the penalty with the least held-out cross-entropy, and what it came to."""
+) -> tuple[Any, tuple[Curve, ...]]:
+    """Return the logistic regression whose penalty has the least held-out cross-entropy, and what it came to."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
@@ -120,7 +122,12 @@ def _fit(
             curve = Curve(1, loss)
         fits.append((curve, model))
     curve, best = min(fits, key=lambda fit: fit[0].val_loss if fit[0].val_loss is not None else fit[0].loss)
-    kernel, bias = best.coef_.T, best.intercept_
-    if len(every) == 2:  # scikit-learn keeps the log-odds of the second class only
+    return best, (curve,)
+
+
+def _weights(model: Any) -> tuple[Matrix, Vector]:
+    """Return kernel (dim, buckets) and bias of a logistic regression."""
+    kernel, bias = model.coef_.T, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps the log-odds of the second class only
         kernel, bias = np.hstack([0 * kernel, kernel]), np.array([0.0, bias[0]])
-    return kernel.astype(np.float32), bias.astype(np.float32), (curve,)
+    return kernel.astype(np.float32), bias.astype(np.float32)

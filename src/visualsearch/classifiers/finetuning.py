@@ -16,12 +16,13 @@ from visualsearch.classifiers import artefact
 from visualsearch.classifiers.activations import Activations, Outputs, activations, affordable
 from visualsearch.classifiers.augment import augment, shrunk
 from visualsearch.classifiers.contract import Curve, Example, Job, Training, Trunk
-from visualsearch.classifiers.fitting import Lesson, Schedule, Source, fit, predict
+from visualsearch.classifiers.fitting import Fitted, Lesson, Schedule, Source, fit, predict
 from visualsearch.classifiers.resnet50 import ResNet50Classifier, identity
 from visualsearch.classifiers.split import Rows, Split, remarks, sample, split
-from visualsearch.classifiers.tails import FORKS, logits_of, new_tail, soften, tapped, temperature
+from visualsearch.classifiers.tails import FORKS, alone, logits_of, new_tail, soften, tapped, temperature
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.model import fingerprint
+from visualsearch.runtimes.operations import multiply_adds
 
 if TYPE_CHECKING:
     import keras
@@ -56,32 +57,60 @@ class _Course:
         return Lesson(labels, len(self.buckets), self.split, self.job.seed)
 
     @property
+    def shared(self) -> bool:
+        """Return whether the trunk is the extractor itself."""
+        return self.trunk is self.job.extractor
+
+    @property
     def fork(self) -> str | None:
         """Return the layer that the chosen tail continues from."""
         return FORKS[self.options.train]
 
 
 def finetune(options: Options, job: Job, trunk: Trunk) -> Training:
-    """Train head and chosen tail on the same activations, keep the chosen one, and compare them.
+    """Train head and chosen tail on the same activations, compare them, and teach the chosen one everything.
 
     The tail starts from the trained head (Kumar et al. 2022, "Fine-Tuning can Distort
     Pretrained Features"), so that its first steps do not spoil the features it was given.
+    Held-out groups give the figures, the number of epochs and the temperature; the classifier
+    that is kept is then trained anew, as long, with nothing held out: queries are of those groups too.
     """
     start = time.perf_counter()
     course = _prepare(options, job, trunk)
     lesson = course.lesson
     with _activated(course) as known:
-        head, head_curves = _train_head(course, lesson, known)
-        pooled = _layer(known, 0)
-        head_right = _right(head, pooled, lesson)
-        tail, curves, source = head, head_curves, pooled
-        if options.train != "head":
-            tail, curves, source = _train_tail(course, lesson, known, head)
-        right = _right(tail, source, lesson)
-        _temper(tail, source, lesson)
+        tail, fits = _taught(course, lesson, known)
+        pooled, source = _layer(known, 0), _source(course, known)
+        head_right, right = _right(fits.head, pooled, lesson), _right(tail, source, lesson)
+        degrees = _degrees(tail, source, lesson)
+        if len(lesson.split.validation):
+            tail, _ = _taught(course, lesson.whole(), known, fits)
+        soften(tail, degrees)
     card = artefact.Card(options.name, options.train, course.buckets, course.fork, identity(trunk))
     artefact.save(job.folder, card, "tail", ".keras", tail.save)
-    return _training(course, curves, {"chosen": right, "head": head_right}, time.perf_counter() - start)
+    costs = _costs(course, tail)
+    return _training(course, fits.curves, {"chosen": right, "head": head_right}, costs, time.perf_counter() - start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    """What one teaching came to: the head, how long head and tail learned, and the chosen one's curve."""
+
+    head: keras.Model
+    head_epochs: int
+    tail_epochs: int
+    curves: tuple[Curve, ...]
+
+
+def _taught(
+    course: _Course, lesson: Lesson, known: Activations, before: _Fits | None = None
+) -> tuple[keras.Model, _Fits]:
+    """Train the head and then the tail, as long as ``before`` says where it is given."""
+    head, fitted = _train_head(course, lesson, known, max(1, before.head_epochs) if before else None)
+    if course.options.train == "head":
+        return head, _Fits(head, fitted.best, 0, fitted.curves)
+    tail, tuned = _train_tail(course, lesson, known, head, before.tail_epochs if before else None)
+    return tail, _Fits(head, fitted.best, tuned.best, tuned.curves)
 
 
 def _prepare(options: Options, job: Job, trunk: Trunk) -> _Course:
@@ -108,8 +137,7 @@ def _prepare(options: Options, job: Job, trunk: Trunk) -> _Course:
 @contextmanager
 def _activated(course: _Course) -> Iterator[Activations]:
     """Compute pooled features, and the fork's activation where the tail needs it."""
-    copies = np.zeros(len(course.examples), np.intp)
-    copies[course.split.learn] = course.copies
+    copies = np.full(len(course.examples), course.copies, np.intp)
     job, outputs = course.job, _outputs(course.trunk, course.job, _tap(course.options))
     with activations(
         course.examples, copies, job.crop_of, outputs, course.trunk.side, job.folder, job.seed, job.progress
@@ -134,32 +162,40 @@ def _layer(known: Activations, layer: int) -> Source:
     return lambda rows, rng: known.read(layer, rows, rng)
 
 
-def _train_head(course: _Course, lesson: Lesson, known: Activations) -> tuple[keras.Model, tuple[Curve, ...]]:
+def _source(course: _Course, known: Activations) -> Source:
+    """Return what the chosen tail is given."""
+    if course.options.train == "head":
+        return _layer(known, 0)
+    return _pictures(course) if course.fork is None else _layer(known, 1)
+
+
+def _train_head(course: _Course, lesson: Lesson, known: Activations, epochs: int | None) -> tuple[keras.Model, Fitted]:
     """Train dropout and softmax on pooled features."""
     features = known.read(0, lesson.split.learn, np.random.default_rng(lesson.seed))
     head = new_tail(course.trunk.graph(), FORKS["head"], len(course.buckets), features, lesson.seed)
-    # At least three hundred steps, however small the gallery.
-    epochs = int(np.clip(math.ceil(300 * 64 / len(lesson.split.learn)), 30, 300))
-    if course.options.train == "head" and course.options.epochs:
+    if epochs is None and course.options.train == "head":
         epochs = course.options.epochs
+    # At least three hundred steps, however small the gallery.
+    epochs = epochs or int(np.clip(math.ceil(300 * 64 / len(lesson.split.learn)), 30, 300))
     schedule = Schedule("head", epochs, batch=64, rate=3e-4, patience=max(5, epochs // 5))
     return head, fit(logits_of(head), _layer(known, 0), lesson, schedule, course.job.progress)
 
 
 def _train_tail(
-    course: _Course, lesson: Lesson, known: Activations, head: keras.Model
-) -> tuple[keras.Model, tuple[Curve, ...], Source]:
+    course: _Course, lesson: Lesson, known: Activations, head: keras.Model, epochs: int | None
+) -> tuple[keras.Model, Fitted]:
     """Fine-tune a copy of the layers behind the fork, from the trained head on."""
-    whole = course.fork is None
     features = known.read(0, lesson.split.learn, np.random.default_rng(lesson.seed))
     tail = new_tail(course.trunk.graph(), course.fork, len(course.buckets), features, lesson.seed)
     for name in ("standard", "logits"):
         tail.get_layer(name).set_weights(head.get_layer(name).get_weights())
-    source = _pictures(course) if whole else _layer(known, 1)
-    epochs = course.options.epochs or int(np.clip(math.ceil(LOOKS / len(lesson.split.learn)), 3, 15))
-    stage = "whole network" if whole else "last block"
+    if epochs is None:
+        epochs = course.options.epochs or int(np.clip(math.ceil(LOOKS / len(lesson.split.learn)), 3, 15))
+    if not epochs:
+        return tail, Fitted((), 0)
+    stage = "whole network" if course.fork is None else "last block"
     schedule = Schedule(stage, epochs, batch=32, rate=1e-4, patience=2)
-    return tail, fit(logits_of(tail), source, lesson, schedule, course.job.progress), source
+    return tail, fit(logits_of(tail), _source(course, known), lesson, schedule, course.job.progress)
 
 
 def _pictures(course: _Course) -> Source:
@@ -181,19 +217,28 @@ def _right(tail: keras.Model, source: Source, lesson: Lesson) -> int:
     return int((logits.argmax(axis=1) == lesson.labels[rows]).sum())
 
 
-def _temper(tail: keras.Model, source: Source, lesson: Lesson) -> None:
+def _degrees(tail: keras.Model, source: Source, lesson: Lesson) -> float:
+    """Return the temperature by which held-out pictures' probabilities are honest; 1 where they are too few."""
     rows = lesson.watched()
-    if len(rows) >= HONEST:
-        soften(tail, temperature(predict(logits_of(tail), source, rows), lesson.labels[rows]))
+    if len(rows) < HONEST:
+        return 1.0
+    return temperature(predict(logits_of(tail), source, rows), lesson.labels[rows])
 
 
-def _training(course: _Course, curves: tuple[Curve, ...], right: dict[str, int], seconds: float) -> Training:
-    parts, notes = course.split, list(course.notes)
-    judged = len(parts.judged)
-    one_pass = course.trunk is course.job.extractor and course.fork is not None
-    if not one_pass:
-        why = "train: all" if course.fork is None else "the extractor is no ResNet50 with the same weights"
-        notes.append(f"a query costs two passes: {why}")
+def _costs(course: _Course, tail: keras.Model) -> dict[str, int]:
+    """Return the multiply-accumulates of a query: those of the embedding, and those that the classifier adds."""
+    if course.shared:
+        return {"embedding": multiply_adds(course.trunk.graph()), "classifier": multiply_adds(tail)}
+    if course.fork is None:
+        return {"classifier": multiply_adds(tail)}
+    return {"classifier": multiply_adds(alone(course.trunk.graph(), tail, course.fork))}
+
+
+def _training(
+    course: _Course, curves: tuple[Curve, ...], right: dict[str, int], costs: dict[str, int], seconds: float
+) -> Training:
+    parts, judged = course.split, len(course.split.judged)
+    passes = 1 if course.shared and course.fork is not None else 2
     return Training(
         buckets=course.buckets,
         pictures=len(course.examples),
@@ -203,6 +248,19 @@ def _training(course: _Course, curves: tuple[Curve, ...], right: dict[str, int],
         right={**right, "of": judged},
         curves=curves,
         seconds=round(seconds, 3),
-        passes=1 if one_pass else 2,
-        notes=tuple(notes),
+        passes=passes,
+        multiply_adds=costs,
+        notes=(*course.notes, _told(course, passes, costs)),
     )
+
+
+def _told(course: _Course, passes: int, costs: dict[str, int]) -> str:
+    """Return what a query costs, in words."""
+    giga = {name: f"{count / 1e9:.2f}" if count >= 5e6 else "less than 0.01" for name, count in costs.items()}
+    cost = f"{giga['classifier']} GMAC for the classifier"
+    if course.shared:
+        cost = f"{giga['embedding']} GMAC for the embedding, {giga['classifier']} more for the classifier"
+    if passes == 1:
+        return f"a query costs one pass: {cost}"
+    why = "train: all" if course.fork is None else "the extractor is no ResNet50 with the same weights"
+    return f"a query costs two passes ({why}): {cost}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,11 @@ class Lesson:
         bounded: NDArray[np.float32] = np.minimum(weights, HEAVIEST).astype(np.float32)
         return bounded
 
+    def whole(self) -> Lesson:
+        """Return the same with nothing held out."""
+        rows = np.arange(len(self.labels))
+        return replace(self, split=Split(rows, rows[:0], rows[:0]))
+
     def watched(self) -> Rows:
         """Return the held-out examples that early stopping looks at."""
         rows = self.split.validation
@@ -70,10 +75,16 @@ class Schedule:
     patience: int
 
 
-def fit(
-    model: keras.Model, source: Source, lesson: Lesson, schedule: Schedule, progress: Progress
-) -> tuple[Curve, ...]:
-    """Train ``model`` (input → logits) in place and return its curve.
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How a training went; ``best`` is the epoch whose weights were kept, 0 where those from before were better."""
+
+    curves: tuple[Curve, ...]
+    best: int
+
+
+def fit(model: keras.Model, source: Source, lesson: Lesson, schedule: Schedule, progress: Progress) -> Fitted:
+    """Train ``model`` (input → logits) in place.
 
     It ends with the weights that were best on held-out pictures, those from before the
     first epoch included; with nothing held out, with those of the last epoch.
@@ -84,6 +95,7 @@ def fit(
     _compile(model, schedule.rate, schedule.epochs * steps)
     watched, weights = lesson.watched(), lesson.weights()
     best, kept, waited = _validate(model, source, lesson, watched)[0], _trained(model), 0
+    chosen = 0
     curves: list[Curve] = []
     for epoch in range(1, schedule.epochs + 1):
         order, loss = rng.permutation(lesson.split.learn)[:size], 0.0
@@ -96,12 +108,12 @@ def fit(
         curves.append(Curve(epoch, loss, val_loss, val_top1))
         waited += 1
         if val_loss is None or best is None or val_loss < best:
-            best, kept, waited = val_loss, _trained(model), 0
+            best, kept, waited, chosen = val_loss, _trained(model), 0, epoch
         elif waited >= schedule.patience:
             break
     for variable, value in zip(model.trainable_variables, kept, strict=True):
         variable.assign(value)
-    return tuple(curves)
+    return Fitted(tuple(curves), chosen)
 
 
 def predict(model: keras.Model, source: Source, rows: Rows, batch: int = 64) -> Matrix:
@@ -122,13 +134,18 @@ def _compile(model: keras.Model, rate: float, steps: int) -> None:
 
 
 def _validate(model: keras.Model, source: Source, lesson: Lesson, rows: Rows) -> tuple[float | None, float | None]:
-    """Return cross-entropy and top-1 of the held-out examples."""
+    """Return cross-entropy and top-1 of the held-out examples.
+
+    The loss weighs buckets as training does: otherwise the best epoch would be one that has
+    given up a rare bucket for a little more certainty about the others.
+    """
     if not len(rows):
         return None, None
     from scipy.special import log_softmax
 
     logits, labels = predict(model, source, rows), lesson.labels[rows]
-    loss = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(rows)), labels].mean()
+    losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(rows)), labels]
+    loss = np.average(losses, weights=lesson.weights()[labels])
     return float(loss), float((logits.argmax(axis=1) == labels).mean())
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from visualsearch import plugins
 from visualsearch.classifiers import artefact
 from visualsearch.classifiers.contract import Job, Training, Trunk
-from visualsearch.classifiers.tails import joined, read_tail
+from visualsearch.classifiers.tails import alone, joined, read_tail
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.extractors.applications import ApplicationExtractor
 from visualsearch.extractors.contract import Extractor
@@ -101,13 +101,15 @@ class ResNet50Classifier:
         """Return (n, buckets) probabilities, by a pass of the classifier's own."""
         with self._lock:
             forward = self._forward
-        return in_chunks(crops, lambda part: forward(self.trunk.batch(part))[-1], len(self.buckets))
+        return in_chunks(crops, lambda part: forward(self.trunk.batch(part))[0], len(self.buckets))
 
     @cached_property
     def _forward(self) -> Forward:
-        if self.joint_key is not None:
-            return self._runtime.compile(self.joint, self.joint_key)
-        return self._runtime.compile(lambda: read_tail(self._path), fingerprint("whole", self._key))
+        fork = self._fork
+        if fork is None:
+            return self._runtime.compile(lambda: read_tail(self._path), fingerprint("whole", self._key))
+        key = fingerprint("alone", self.trunk.graph_key, self._key)
+        return self._runtime.compile(lambda: alone(self.trunk.graph(), read_tail(self._path), fork), key)
 
 
 def identity(trunk: Trunk) -> str:

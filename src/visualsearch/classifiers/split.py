@@ -20,6 +20,12 @@ SHARE = 0.2
 FEWEST = 3
 """A bucket's single group is torn only if it has this many pictures."""
 
+POOR = 5
+"""A bucket with fewer pictures to learn from is named: what it learns is a few pictures rather than their kind."""
+
+NAMED = 5
+"""So many of such buckets are named, the poorest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -65,19 +71,29 @@ def split(examples: Sequence[Example], seed: int) -> Split:
 
 
 def remarks(examples: Sequence[Example], parts: Split) -> tuple[str, ...]:
-    """Return what must be said of a split: what could not be held out, and what was torn."""
-    learned, notes = {examples[i].bucket for i in parts.learn}, []
+    """Return what must be said of a split: what could not be held out, what was torn, and what is hardly known."""
+    counts, notes = Counter(examples[i].bucket for i in parts.learn), []
     if len(parts.torn):
-        torn = len({examples[i].bucket for i in parts.torn})
-        notes.append(f"{torn} buckets have a single group: {len(parts.torn)} of their pictures are held out by picture")
+        torn = _buckets(len({examples[i].bucket for i in parts.torn}))
+        notes.append(f"{torn} a single group: {len(parts.torn)} of their pictures are held out by picture")
         if not len(parts.held):
             notes.append("no group could be held out: top-1 is of pictures whose group was learned, and too good")
-    missing = len(learned) - len({examples[i].bucket for i in parts.validation})
+    missing = len(counts) - len({examples[i].bucket for i in parts.validation})
     if not len(parts.validation):
         notes.append("nothing could be held out: a fixed number of epochs, and no figures")
     elif missing:
-        notes.append(f"{missing} buckets have too few pictures to hold any out")
+        notes.append(f"{_buckets(missing)} too few pictures to hold any out")
+    poor = sorted((count, bucket) for bucket, count in counts.items() if count < POOR)
+    if poor:
+        named = ", ".join(f"{bucket}: {count}" for count, bucket in poor[:NAMED]) + (", …" if poor[NAMED:] else "")
+        notes.append(
+            f"{_buckets(len(poor))} fewer than {POOR} pictures to learn from ({named}) and may be missed: add pictures"
+        )
     return tuple(notes)
+
+
+def _buckets(number: int) -> str:
+    return "1 bucket has" if number == 1 else f"{number} buckets have"
 
 
 def sample(examples: Sequence[Example], size: int, seed: int) -> list[Example]:

@@ -47,6 +47,12 @@ def logits_of(tail: keras.Model) -> keras.Model:
     return model
 
 
+def without_head(tail: keras.Model) -> keras.Model:
+    """Return the same layers up to the pooled features: what a classifier of its own would embed by."""
+    model: keras.Model = import_keras().Model(tail.input, tail.get_layer("standard").input)
+    return model
+
+
 def soften(tail: keras.Model, temperature: float) -> None:
     """Divide the logits by a temperature, in place."""
     layer = tail.get_layer("logits")
@@ -57,6 +63,12 @@ def joined(graph: keras.Model, tail: keras.Model, fork: str) -> keras.Model:
     """Return pictures → [pooled features, probabilities]: the layers before ``fork`` are computed once."""
     probabilities = tail(graph.get_layer(fork).output)
     model: keras.Model = import_keras().Model(graph.input, [graph.output, probabilities], name="joint")
+    return model
+
+
+def alone(graph: keras.Model, tail: keras.Model, fork: str) -> keras.Model:
+    """Return pictures → probabilities: nothing that only the embedding needs is computed."""
+    model: keras.Model = import_keras().Model(graph.input, tail(graph.get_layer(fork).output), name="alone")
     return model
 
 

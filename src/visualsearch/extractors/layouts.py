@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,15 +29,17 @@ def read_arrays(path: Path, layers: Sequence[keras.Layer]) -> list[Arrays]:
 
     Known are NumPy arrays (``.npz``, keyed by variable path), Keras' archive (``.keras``), its
     weights file (``.weights.h5``) and the older HDF5 layout in which the networks are published
-    (``.h5``), recognised by their content. What else a file holds, such as a head, is left out.
+    (``.h5``), recognised by their content. A head that a file holds is left out. Where the file has
+    fewer layers, so has the list.
 
     Raises:
         EngineError: no known layout.
-        ValueError, KeyError, OSError: a layer is missing, or the file is damaged.
+        ValueError, KeyError: the file is of a deeper network, or contradicts itself.
+        OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error: the file is damaged.
     """
     if zipfile.is_zipfile(path) and not _is_archive(path):
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return [[file[variable.path] for variable in variables(layer)] for layer in layers]
+            return _by_path(file, layers)
     with _hdf5(path) as file:
         if (published := _published(file)) is not None:
             return _by_name_or_order(published, layers)
@@ -87,13 +89,25 @@ def _unknown(path: Path) -> EngineError:
 
 def _published(file: Any) -> Any:
     """Return the group with the layers of the older layout, or None where the file is none."""
-    group = file.get("model_weights", file)
+    group = _group(file, "model_weights") or file
     return group if {"layer_names", "layer_names0"} & set(group.attrs) else None
 
 
 def _numbered(file: Any) -> Any:
     """Return the group with the layers of Keras 3's layout (or its forerunner), or None where the file is none."""
-    return file.get("layers") or file.get("_layer_checkpoint_dependencies")
+    return _group(file, "layers") or _group(file, "_layer_checkpoint_dependencies")
+
+
+def _group(file: Any, name: str) -> Any:
+    """Return what lies under ``name`` where it is a group, else None."""
+    found = file.get(name)
+    return found if hasattr(found, "keys") else None
+
+
+def _by_path(file: Mapping[str, NDArray[Any]], layers: Sequence[keras.Layer]) -> list[Arrays]:
+    paths = [[variable.path for variable in variables(layer)] for layer in layers]
+    _refuse_deeper(list(file), {path for own in paths for path in own}, lambda path: [file[path].shape])
+    return [[file[path] for path in own if path in file] for own in paths]
 
 
 def _by_name_or_order(group: Any, layers: Sequence[keras.Layer]) -> list[Arrays]:
@@ -101,11 +115,23 @@ def _by_name_or_order(group: Any, layers: Sequence[keras.Layer]) -> list[Arrays]
     stored = {name: _texts(group[name], "weight_names") for name in _texts(group, "layer_names")}
     stored = {name: keys for name, keys in stored.items() if keys}
     names = [layer.name for layer in layers]
-    if not set(names) <= set(stored):
-        if len(stored) < len(names):
-            raise ValueError(f"expected {len(names)} layers with weights, found {len(stored)}.")
+    if set(names) <= set(stored):
+        _refuse_deeper(list(stored), set(names), lambda name: [group[name][key].shape for key in stored[name]])
+    else:
         names = list(stored)[: len(names)]
     return [[np.asarray(group[name][key]) for key in stored[name]] for name in names]
+
+
+def _refuse_deeper(stored: Sequence[str], own: Set[str], shapes: Callable[[str], list[tuple[int, ...]]]) -> None:
+    """Refuse ResNet101's file for ResNet50, whose layers it all has, and others between them.
+
+    What comes behind the last of the network's own is a head. Where layers are matched by number
+    or by order, those of a deeper network differ in their shapes.
+    """
+    last = max((place for place, name in enumerate(stored) if name in own), default=0)
+    for name in stored[:last]:
+        if name not in own:
+            raise ValueError(f"expected no {name!r} between its layers, found one of the shapes {shapes(name)}")
 
 
 def _by_number(group: Any, layers: Sequence[keras.Layer]) -> list[Arrays]:
@@ -114,13 +140,13 @@ def _by_number(group: Any, layers: Sequence[keras.Layer]) -> list[Arrays]:
     found: list[Arrays] = []
     for layer in layers:
         kind = _snake_case(type(layer).__name__)
-        stored = group.get(f"{kind}_{seen[kind]}" if seen[kind] else kind, {})
+        stored = _group(group, f"{kind}_{seen[kind]}" if seen[kind] else kind) or {}
         seen[kind] += 1
         if hasattr(layer, "layers"):  # A network within the network, such as ConvNeXt's stem.
-            nested = _by_number(stored.get("layers", {}), layer.layers)
+            nested = _by_number(_group(stored, "layers") or {}, layer.layers)
             found.append([array for arrays in nested for array in arrays])
         else:
-            values = stored.get("vars", {})
+            values = _group(stored, "vars") or {}
             found.append([np.asarray(values[key]) for key in sorted(values, key=int)])
     return found
 

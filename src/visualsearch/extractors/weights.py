@@ -22,6 +22,9 @@ STARTERS = ("resnet50",)
 PROJECTION = "projection/kernel"
 """The key of a starter's linear map from pooled features to embeddings."""
 
+SUFFIXES = (".h5", ".keras", ".npz")
+"""How the names of weights files end; what a file is its content says."""
+
 PACKAGE = Path(__file__).parents[1]
 
 STARTER_FOLDERS = (PACKAGE / "starter", PACKAGE.parents[1] / "models" / "starter")
@@ -56,17 +59,25 @@ def find_weights(name: str, source: str) -> Weights:
         # Keras checks what it downloads against the hashes in its own code.
         return Weights(source, f"published {name}")
     path = Path(source.removeprefix("file:")).expanduser()
+    if path.is_dir():
+        raise EngineError(f"weights: expected a file; {path} is a folder: {_choice(path)}.", slug="weights-missing")
     if not path.is_file():
-        message = f"extractor.weights: expected a weights file at {path}; there is none: check the path."
+        message = f"weights: expected a weights file at {path}; there is none: check the path."
         raise EngineError(message, slug="weights-missing")
     return Weights(source, _hash(path), path)
+
+
+def _choice(folder: Path) -> str:
+    """Return what to do about a folder that was named instead of a file."""
+    listed = sorted(path.name for path in folder.glob("*") if path.suffix in SUFFIXES)
+    return f"name one of its files, {', '.join(listed)}" if listed else f"it has none of {', '.join(SUFFIXES)}"
 
 
 def _starter(name: str) -> Weights:
     folder = next((f for f in STARTER_FOLDERS if (f / f"{name}.npz").is_file()), None)
     if folder is None:
         message = (
-            f"extractor.weights: expected the starter's {name}.npz in {STARTER_FOLDERS[0]}; there is none: "
+            f"weights: expected the starter's {name}.npz in {STARTER_FOLDERS[0]}; there is none: "
             "install the package again, or use file:PATH."
         )
         raise EngineError(message, slug="weights-missing")

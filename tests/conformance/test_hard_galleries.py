@@ -1,0 +1,135 @@
+"""What training makes of galleries that are hard to learn from: ResNet50 of random weights at 32 pixels.
+
+The bounds are far from both what is reached and what would be wrong, and every draw is seeded. To train
+the last block is to train a head first; the head by itself, and the whole network, are in tests/soak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hard import COLOURS, Kept, Learned, few, learn, lopsided, many, mislabelled
+from toys import write_starter
+
+from visualsearch.classifiers.contract import Example
+from visualsearch.classifiers.extractor_head import ExtractorHead
+from visualsearch.classifiers.fitting import HEAVIEST, SMOOTHING, Lesson, Schedule, fit
+from visualsearch.classifiers.resnet50 import ResNet50Classifier
+from visualsearch.classifiers.split import Split
+from visualsearch.classifiers.training import train
+from visualsearch.datatypes import Crop
+from visualsearch.errors import DataError
+from visualsearch.extractors import weights
+from visualsearch.extractors.applications import ApplicationExtractor
+from visualsearch.progress import silent
+from visualsearch.runtimes import create_runtime
+from visualsearch.runtimes.frameworks import import_keras
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApplicationExtractor]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = write_starter(tmp_path_factory.mktemp("starter"), side=32)
+        patch.setattr(weights, "STARTER_FOLDERS", (folder,))
+        yield ApplicationExtractor(ApplicationExtractor.Options(), Kept(create_runtime("tensorflow")), folder)
+
+
+def learned(
+    how: str, pictures: list[Example], extractor: ApplicationExtractor, folder: Path, each: int = 20, **more: int
+) -> Learned:
+    options = ResNet50Classifier.Options(train=how, **more)
+    return learn(options, extractor, extractor._runtime, pictures, folder, each)
+
+
+def named(made: Learned) -> str:
+    """Return the one sentence that names buckets with too few pictures."""
+    (note,) = [note for note in made.training.notes if "pictures to learn from" in note]
+    return note
+
+
+@pytest.mark.parametrize("how", ["last_block", "all"])
+def test_three_pictures_of_each_bucket_teach_something_and_are_called_few(
+    how: str, extractor: ApplicationExtractor, tmp_path: Path
+) -> None:
+    made = learned(how, few(3), extractor, tmp_path)
+    assert made.training.held_out == {"pictures": 4, "groups": 4}
+    assert made.top1 >= 0.6  # chance is 0.25
+    assert named(made) == (
+        "4 buckets have fewer than 5 pictures to learn from (blue disc: 2, green disc: 2, red disc: 2, "
+        "yellow disc: 2) and may be missed: add pictures"
+    )
+
+
+@pytest.mark.parametrize("how", ["head", "last_block"])
+def test_one_picture_in_a_hundred_is_not_drowned(how: str, extractor: ApplicationExtractor, tmp_path: Path) -> None:
+    made = learned(how, lopsided(), extractor, tmp_path)
+    assert min(made.right.values()) >= 0.8
+    assert (
+        named(made)
+        == "1 bucket has fewer than 5 pictures to learn from (yellow disc: 1) and may be missed: add pictures"
+    )
+
+
+def test_without_weights_it_would_be_drowned(
+    extractor: ApplicationExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: all pictures count the same."""
+    monkeypatch.setattr(Lesson, "weights", lambda lesson: np.ones(lesson.buckets, np.float32))
+    made = learned("head", lopsided(), extractor, tmp_path)
+    assert made.right["yellow disc"] <= 0.5
+    assert made.right["red disc"] >= 0.8
+
+
+def test_the_loss_counts_each_picture_by_its_buckets_weight() -> None:
+    keras, rng = import_keras(), np.random.default_rng(0)
+    labels = np.array([0] * 30 + [1] * 9 + [2])
+    pictures, kernel = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(4, 3)).astype(np.float32)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    model.layers[-1].set_weights([kernel, np.zeros(3)])
+    lesson = Lesson(labels, 3, Split(np.arange(40), np.array([], int), np.array([], int)), seed=0)
+    schedule = Schedule("test", epochs=1, batch=64, rate=1e-9, patience=1)
+    (curve,) = fit(model, lambda rows, _: pictures[rows], lesson, schedule, silent).curves
+
+    logits = (pictures @ kernel).astype(np.float64)
+    likely = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = (1 - SMOOTHING) * np.eye(3)[labels] + SMOOTHING / 3
+    counted = np.array([40 / 90, 40 / 27, HEAVIEST])[labels]  # 40 / (3 x 1) is more than any picture may count
+    assert curve.loss == pytest.approx(float((counted * -(targets * likely).sum(axis=1)).mean()), rel=1e-5)
+
+
+def test_three_wrong_labels_in_ten_are_outvoted_and_tell_in_the_probabilities(
+    extractor: ApplicationExtractor, tmp_path: Path
+) -> None:
+    made = learned("last_block", mislabelled(), extractor, tmp_path)
+    assert made.top1 >= 0.85
+    assert made.probabilities.max(axis=1).mean() <= 0.85  # seven labels in ten are right
+
+
+def test_five_hundred_buckets_are_told_apart(extractor: ApplicationExtractor, tmp_path: Path) -> None:
+    made = learned("last_block", many(each=2), extractor, tmp_path, each=1, copies=0, epochs=1)
+    assert len(made.training.buckets) == 500
+    assert made.top1 >= 0.1  # chance is 0.002
+    assert named(made) == (
+        "500 buckets have fewer than 5 pictures to learn from (kind 000: 1, kind 001: 1, kind 002: 1, kind 003: 1, "
+        "kind 004: 1, …) and may be missed: add pictures"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [ExtractorHead.Options(), *(ResNet50Classifier.Options(train=how) for how in ("head", "last_block", "all"))],
+)
+def test_one_bucket_is_refused_in_a_sentence(
+    options: ResNet50Classifier.Options, extractor: ApplicationExtractor, tmp_path: Path
+) -> None:
+    def unread(example: Example) -> Crop:
+        raise AssertionError("no picture may be read")
+
+    alone = [example for example in few(5) if example.bucket == COLOURS[0]]
+    with pytest.raises(DataError, match="expected two buckets or more; received only 'blue disc': add another"):
+        train(options, extractor, extractor._runtime, alone, unread, tmp_path)
+    assert not list(tmp_path.iterdir())

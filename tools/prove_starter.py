@@ -1,0 +1,87 @@
+#!/usr/bin/env python
+"""Prove what training gave: the starter beside a colour histogram, a random network and an earlier starter.
+
+    tools/prove_starter.py --sample data/sample --trial RENDERS --tails head last_block all --write
+
+RENDERS is what `render_gallery.py trial --out RENDERS` makes. Tables go to standard output as
+Markdown, progress to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from visualsearch.errors import VisualSearchError
+
+TAILS = ("head", "last_block", "all")
+STARTER = Path(__file__).parents[1] / "models" / "starter" / "resnet50.npz"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print every table that was asked for; write them into the card if asked."""
+    given = parser().parse_args(arguments)
+    check(given)
+    given.tails = [tail for tail in TAILS if tail in given.tails]
+    from starter import proof, proof_card
+    from starter.proof_sets import prove_photographs, prove_rendered, say
+
+    told: dict[str, Any] = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="proof-") as work:
+            for name in ("sample", "trial"):
+                if (folder := getattr(given, name)) is not None:
+                    told[name] = prove_rendered(name, folder, given, Path(work) / name)
+            told |= prove_photographs(given, Path(work) / "photographs")
+    except VisualSearchError as error:
+        raise SystemExit(str(error)) from error
+    if given.write:
+        card = given.weights.with_name("card.json")
+        command = proof_card.command("tools/prove_starter.py", vars(given))
+        proof_card.write(card, {"command": command, "resamples": proof.RESAMPLES, **told})
+        say(f"{card}: the figures stand under figures.proof")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--sample", type=Path, help="folder with gallery/, queries/ and perhaps strangers/")
+    made.add_argument("--trial", type=Path, help="a larger one, to which the goals apply")
+    made.add_argument("--photographs", type=Path, help="folder of category/picture.jpg, as Caltech-101")
+    made.add_argument("--unknown", type=Path, help="folder of photographs of none of the categories")
+    made.add_argument("--first", type=Path, help="resnet50.npz of an earlier starter, its card beside it")
+    made.add_argument("--weights", type=Path, default=STARTER, help="resnet50.npz of the starter, its card beside it")
+    made.add_argument("--tails", nargs="+", choices=TAILS, default=list(TAILS), help="how much is trained")
+    made.add_argument("--write", action="store_true", help="put the figures into the card beside the weights")
+    return made
+
+
+def check(given: argparse.Namespace) -> None:
+    """Refuse paths that lead nowhere before anything is computed."""
+    if given.sample is None and given.trial is None and given.photographs is None:
+        raise SystemExit("expected a set to measure on; received none. Give --sample, --trial or --photographs.")
+    for name in ("sample", "trial"):
+        folder = getattr(given, name)
+        for part in ("gallery", "queries") if folder is not None else ():
+            if not (folder / part).is_dir():
+                raise SystemExit(f"--{name}: expected a folder {folder / part}; there is none. Render the set first.")
+    for name in ("photographs", "unknown"):
+        if getattr(given, name) is not None and not getattr(given, name).is_dir():
+            raise SystemExit(f"--{name}: expected a folder {getattr(given, name)}; there is none. Check the path.")
+    for name in ("weights", "first"):
+        path = getattr(given, name)
+        if path is not None and not (path.name == "resnet50.npz" and path.is_file() and has_card(path)):
+            raise SystemExit(f"--{name}: expected resnet50.npz with its card.json beside it; found none at {path}.")
+
+
+def has_card(weights: Path) -> bool:
+    """Return whether a card lies beside the weights."""
+    return weights.with_name("card.json").is_file()
+
+
+if __name__ == "__main__":
+    main()
