@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import servers
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +22,7 @@ CI = os.environ.get("CI") == "true"
 MAY_BE_MISSING_IN_CI = (
     "real pictures: ",  # LFW, Caltech-101: their licences keep them out of this project
     "renderer: ",  # mitsuba and trimesh make the sample; nothing else needs them
-    "server: ",  # Elasticsearch, Milvus
+    "server: Milvus",
     "a small file system cannot be mounted",  # takes privileges that containers withhold
 )
 """How the reason of a skip begins that CI allows; any other skip fails there."""
@@ -59,6 +62,21 @@ def real_pictures() -> Path:
     if not REAL_PICTURES.is_dir():
         pytest.skip("real pictures: put lfw and caltech101 into ../shared/data beside the checkout")
     return REAL_PICTURES
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_server() -> Iterator[Callable[[str], servers.Cluster]]:
+    """Return a function that returns the session's one server of a version, started at the first call."""
+    with ExitStack() as running:
+        yield functools.cache(lambda version: running.enter_context(servers.cluster(version)))
+
+
+@pytest.fixture(scope="session", params=servers.VERSIONS)
+def elasticsearch(
+    request: pytest.FixtureRequest, elasticsearch_server: Callable[[str], servers.Cluster]
+) -> servers.Cluster:
+    """Return the session's server of each version in turn; what a test writes, it removes or names as its own."""
+    return elasticsearch_server(request.param)
 
 
 @pytest.fixture

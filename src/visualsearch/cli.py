@@ -91,7 +91,9 @@ def parser() -> argparse.ArgumentParser:
     copy = _add(commands, "copy", "copy the index to another YAML's store; embeds nothing")
     copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml", help="names the store to copy to")
     check = _add(commands, "check", "say what is well and what is missing")
-    check.add_argument("--deep", action="store_true", help="also read every stored vector")
+    check.add_argument(
+        "--deep", action="store_true", help="also read every stored vector, and compare searches with brute force"
+    )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of the YAML and stop")
     return made
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
+from servers import VERSIONS
 
 from visualsearch.errors import EngineError
 from visualsearch.plugins import load
@@ -19,17 +20,32 @@ OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_STORES", "").split(
 MakeShelf: TypeAlias = Callable[[], Shelf]
 
 
-@pytest.fixture(scope="session", params=[*sorted(STORES), *OTHERS])
+STORES_AND_VERSIONS = [
+    (name, version)
+    for name in (*sorted(STORES), *OTHERS)
+    for version in (VERSIONS if name == "elasticsearch" else (None,))
+]
+"""Each store's name with the version of the server that it needs, if any."""
+
+
+@pytest.fixture(scope="session", params=STORES_AND_VERSIONS, ids=lambda row: "-".join(filter(None, row)))
 def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeShelf:
-    """Return a function that makes an empty shelf, in a folder of its own, with every call."""
+    """Return a function that makes an empty shelf with every call: a folder, or a name on the server, of its own."""
+    name, version = request.param
     try:
-        plugin = load(STORES, request.param, "store")
+        plugin = load(STORES, name, "store")
     except EngineError as error:
         pytest.skip(str(error))
+    server = request.getfixturevalue("elasticsearch_server")(version) if version else None
     folder = tmp_path_factory.mktemp("shelves")
     numbers = itertools.count()
-    options = plugin.Options(name=request.param)
-    return lambda: plugin(options, folder / str(next(numbers)) / "index")
+
+    def make() -> Shelf:
+        number = next(numbers)
+        where = {"hosts": server.addresses, "index": f"conformance-{number}"} if server else {}
+        return plugin(plugin.Options(name=name, **where), folder / str(number) / "index")
+
+    return make
 
 
 @pytest.fixture

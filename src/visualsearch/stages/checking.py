@@ -11,14 +11,21 @@ from typing import Literal
 import numpy as np
 
 from visualsearch.config import Application
+from visualsearch.datatypes import Matrix
 from visualsearch.errors import VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.indexing import bucket_column
 from visualsearch.stores.contract import Store
+from visualsearch.stores.ranking import Ranking
 
 RECIPE = "recipe.json"
 """Lies beside a gallery that this project rendered."""
+
+COMPARED_SEARCHES, COMPARED_HITS = 32, 20
+"""How many searches `check --deep` compares with brute force, and how many hits of each."""
+
+GOOD_AGREEMENT = 0.99
 
 Level = Literal["ok", "note", "problem"]
 
@@ -145,11 +152,37 @@ def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:
 
 
 def _vectors(store: Store) -> Iterator[Finding]:
-    wrong = 0
+    """Read every vector: each must be of unit length, and searches must find what brute force over all of them does."""
+    wrong = seen = 0
+    queries = np.empty((0, store.dim), np.float32)
+    ranking = Ranking(queries, COMPARED_HITS)
     for page in store.pages():
-        norms = np.linalg.norm(store.vectors([item.id for item in page]), axis=1)
-        wrong += int((np.abs(norms - 1) > 1e-3).sum())
+        matrix = store.vectors([item.id for item in page])
+        if not seen:  # ids are hashes, so the first are a sample
+            queries = matrix[:COMPARED_SEARCHES]
+            ranking = Ranking(queries, COMPARED_HITS)
+        wrong += int((np.abs(np.linalg.norm(matrix, axis=1) - 1) > 1e-3).sum())
+        ranking.add(np.arange(len(queries)), np.arange(seen, seen + len(page)), matrix)
+        seen += len(page)
     if wrong:
         yield Finding("problem", "vectors", f"{wrong} are not of unit length: run index --rebuild")
-    else:
-        yield Finding("ok", "vectors", "all of unit length")
+        return
+    yield Finding("ok", "vectors", "all of unit length")
+    if seen:
+        yield _agreement(store, queries, ranking)
+
+
+def _agreement(store: Store, queries: Matrix, ranking: Ranking) -> Finding:
+    """Say which share of brute force's hits the store's exhaustive searches return, ties aside."""
+    found = store.search(queries, COMPARED_HITS, [None] * len(queries), {})
+    right = wanted = 0
+    for (_, scores), some in zip(ranking.best(), found, strict=True):
+        best = scores[:COMPARED_HITS]
+        right += sum(hit.score >= best[-1] - 1e-5 for hit in some.hits)
+        wanted += len(best)
+    share = right / wanted
+    says = f"{len(queries)} exhaustive searches return {share:.3f} of the {COMPARED_HITS} hits that brute force returns"
+    level: Level = "ok" if share >= GOOD_AGREEMENT else "note"
+    return Finding(
+        level, "agreement", says + ("" if level == "ok" else ": raise store.num_candidates, or use type: flat")
+    )

@@ -4,5 +4,6 @@ from visualsearch.plugins import Plugin
 
 STORES = {
     "embedded": Plugin("visualsearch.stores.embedded:EmbeddedShelf"),
+    "elasticsearch": Plugin("visualsearch.stores.elasticsearch:ElasticsearchShelf"),
     "bruteforce": Plugin("visualsearch.stores.bruteforce:BruteForceShelf"),
 }

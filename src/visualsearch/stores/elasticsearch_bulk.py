@@ -1,0 +1,172 @@
+"""Writing: requests bounded in bytes, several on their way, refused items tried again and named."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from visualsearch.datatypes import Item, Vector
+from visualsearch.errors import EngineError
+from visualsearch.stores.elasticsearch_client import Busy, Connection, passes, slug_of
+from visualsearch.stores.elasticsearch_mapping import document, document_id, dumped, vector_text
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line or two of a bulk request, and the item that they are about."""
+
+    item: str
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the server refused an item for good."""
+
+    status: int
+    kind: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of many operations: refusals by item, and what ended the work early."""
+
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    error: EngineError | None = None
+
+
+class RefusedItems(EngineError):
+    """Items that the server refused; ``reasons`` has the reason of each by its id."""
+
+    def __init__(self, message: str, *, slug: str, reasons: dict[str, str] | None = None) -> None:
+        """Keep the reasons beside the sentence."""
+        super().__init__(message, slug=slug)
+        self.reasons = reasons or {}
+
+
+def writing(item: Item, vector: Vector) -> Operation:
+    """Return the operation that writes an item whole, replacing the one that has its id."""
+    body = f'{dumped(document(item))[:-1]},"vector":{vector_text(vector)}}}'
+    return Operation(item.id, f'{{"index":{{"_id":{dumped(document_id(item.id))}}}}}\n{body}'.encode())
+
+
+def putting(key: str, made: dict[str, Any]) -> Operation:
+    """Return the operation that writes a document under ``key``."""
+    return Operation(key, f'{{"index":{{"_id":{dumped(key)}}}}}\n{dumped(made)}'.encode())
+
+
+def deleting(key: str, item: str) -> Operation:
+    """Return the operation that removes the document ``key`` of an item."""
+    return Operation(item, f'{{"delete":{{"_id":{dumped(key)}}}}}'.encode())
+
+
+def requests(groups: Iterable[Sequence[Operation]], limit: int) -> Iterator[list[Operation]]:
+    """Gather groups into requests of at most ``limit`` bytes; a group is never torn apart.
+
+    >>> a, b = Operation("a", b"12345"), Operation("b", b"12345")
+    >>> [[one.item for one in request] for request in requests([[a], [b], [a, b]], 10)]
+    [['a', 'b'], ['a', 'b']]
+    """
+    gathered: list[Operation] = []
+    size = 0
+    for group in groups:
+        more = sum(len(one.lines) for one in group)
+        if gathered and size + more > limit:
+            yield gathered
+            gathered, size = [], 0
+        gathered.extend(group)
+        size += more
+    if gathered:
+        yield gathered
+
+
+class Bulk:
+    """Sends operations to one index, which must exist: no request makes one."""
+
+    def __init__(self, connection: Connection, target: str, alias: bool = True, refresh: bool = False) -> None:
+        """Write to ``target``, an alias or an index; ``refresh`` makes each request visible at once."""
+        self._connection = connection
+        self._arguments = {"index": target, "require_alias": alias, "refresh": refresh}
+
+    def send(self, groups: Iterable[Sequence[Operation]]) -> Outcome:
+        """Send everything, unless the cluster is lost on the way."""
+        options, outcome = self._connection.options, Outcome()
+        running: deque[Future[dict[str, Refusal]]] = deque()
+        with ThreadPoolExecutor(options.in_flight) as pool:
+            for request in requests(groups, options.bulk_mib << 20):
+                if len(running) == options.in_flight:
+                    _gather(running.popleft(), outcome)
+                if outcome.error is not None:
+                    break
+                running.append(pool.submit(self._request, request))
+            for one in running:
+                _gather(one, outcome)
+        return outcome
+
+    def all_or_error(self, operations: Iterable[Operation]) -> None:
+        """Send operations that are nobody's group.
+
+        Raises:
+            RefusedItems: some were refused for good; the others are done.
+            EngineError: the cluster is lost.
+        """
+        self.raise_for(self.send([operation] for operation in operations))
+
+    def raise_for(self, outcome: Outcome) -> None:
+        """Raise what an outcome says, if it says anything."""
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.refused:
+            item, refusal = next(iter(outcome.refused.items()))
+            slug = slug_of(refusal.status, refusal.kind)
+            more = f" (and {len(outcome.refused) - 1} more)" if len(outcome.refused) > 1 else ""
+            told = self._connection.error(
+                "store-refused" if slug == "store-failed" else slug,
+                f"refused the item {item!r}{more}: {refusal.reason}",
+                "mend it or leave it out, and run again" if slug == "store-failed" else None,
+            )
+            reasons = {item: one.reason for item, one in outcome.refused.items()}
+            raise RefusedItems(str(told), slug=told.slug, reasons=reasons)
+
+    def _request(self, request: Sequence[Operation]) -> dict[str, Refusal]:
+        """Send one request until each of its operations is done or refused for good."""
+        pending, refused = list(request), dict[str, Refusal]()
+
+        def once(client: Any) -> None:
+            nonlocal pending
+            answer = client.bulk(operations=[one.lines for one in pending], **self._arguments)
+            again, busy = [], None
+            for one, result in zip(pending, answer["items"], strict=True):
+                refusal = _refusal(next(iter(result.values())))
+                if refusal is not None and passes(refusal.status, refusal.kind):
+                    again.append(one)
+                    busy = refusal
+                elif refusal is not None:
+                    refused[one.item] = refusal
+            progress, pending = len(again) < len(pending), again
+            if busy is not None:
+                raise Busy(busy.status, f"{busy.kind}: {busy.reason}", progress)
+
+        self._connection.ask(once)
+        return refused
+
+
+def _gather(future: Future[dict[str, Refusal]], outcome: Outcome) -> None:
+    try:
+        outcome.refused.update(future.result())
+    except EngineError as error:
+        outcome.error = outcome.error or error
+
+
+def _refusal(result: dict[str, Any]) -> Refusal | None:
+    """Return why an operation was refused; a document that was not there to be deleted is no refusal."""
+    error = result.get("error")
+    if error is None:
+        return None
+    cause = error.get("caused_by") or {}
+    reason = ": ".join(str(part["reason"]) for part in (error, cause) if part.get("reason"))
+    return Refusal(int(result["status"]), str(error.get("type")), reason)

@@ -1,0 +1,78 @@
+"""`copy --to`: an index goes from store to store and back, to the bit, and nothing is embedded again."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import Grid, paint_gallery
+from servers import Cluster
+
+from visualsearch import UsageError, VisualSearch
+
+YAML = """
+name: {name}
+out: {out}
+gallery: {{folder: {gallery}}}
+extractor: {{name: "fakes:Grid"}}
+classifier: {{name: extractor}}
+store: {store}
+"""
+
+
+def opened(gallery: Path, name: str, store: str) -> VisualSearch:
+    yaml = gallery.parent / f"{name}.yaml"
+    yaml.write_text(YAML.format(name=name, out=gallery.parent / name, gallery=gallery, store=store))
+    return VisualSearch.from_yaml(yaml)
+
+
+def contents(search: VisualSearch) -> dict[str, Any]:
+    """Return everything that an index holds, vectors included."""
+    with closing(search._parts.shelf.live()) as store:
+        items = [item for page in store.pages(5) for item in page]
+        vectors = store.vectors([item.id for item in items])
+        return {
+            "items": items,
+            "vectors": vectors.tobytes(),
+            "failures": store.failures(),
+            "buried": store.buried(),
+            "buckets": store.bucket_counts(),
+            "fingerprint": store.fingerprint,
+        }
+
+
+def test_an_index_goes_round_and_comes_back_the_same(elasticsearch: Cluster, tmp_path: Path) -> None:
+    gallery = paint_gallery(tmp_path / "gallery")
+    (gallery / "red/torn.png").write_text("no picture")
+    index = f"copy-{secrets.token_hex(4)}"
+    there = f"{{name: elasticsearch, hosts: ['{elasticsearch.addresses[0]}'], index: {index}}}"
+    ways = {"one": "{name: embedded}", "two": there, "three": "{name: bruteforce}", "four": "{name: embedded}"}
+    searches = {name: opened(gallery, name, store) for name, store in ways.items()}
+    first = searches["one"]
+    try:
+        first.index()
+        first.forget(["blue/blue00.png"])
+        expected, embedded = contents(first), Grid.embedded
+        assert (len(expected["items"]), len(expected["failures"]), len(expected["buried"])) == (17, 1, 1)
+        names = list(searches)
+        for source, target in zip(names, names[1:], strict=False):
+            assert searches[source].copy_to(searches[target]) == 17
+            assert contents(searches[target]) == expected
+        for search in searches.values():
+            hits = search.search(gallery / "red/red00.png", k=9).hits
+            same = first.search(gallery / "red/red00.png", k=9).hits
+            assert [hit.id for hit in hits] == [hit.id for hit in same]
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in same], abs=1e-5)
+        embedded += 2 * len(searches)  # the queries
+        assert Grid.embedded == embedded
+        summary = searches["two"].index()
+        assert (summary.unchanged, summary.added, Grid.embedded) == (17, 0, embedded)
+        assert searches["two"].copy_to(first) == 17
+        with pytest.raises(UsageError):
+            first.copy_to(first)
+    finally:
+        for search in searches.values():
+            search.close()

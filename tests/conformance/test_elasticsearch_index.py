@@ -1,0 +1,245 @@
+"""What is particular to Elasticsearch, on real servers of both majors: types, shards, versions, what others can read."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from elasticsearch import Elasticsearch
+from servers import Cluster
+
+from visualsearch.datatypes import Failure, Item, Matrix, Source
+from visualsearch.errors import EngineError
+from visualsearch.stores.bruteforce import BruteForceStore, Contents
+from visualsearch.stores.elasticsearch import ElasticsearchShelf
+from visualsearch.stores.elasticsearch_store import ElasticsearchStore
+
+MakeShelf = Callable[..., ElasticsearchShelf]
+
+
+@pytest.fixture
+def shelves(elasticsearch: Cluster) -> Iterator[MakeShelf]:
+    """Return a function that makes shelves on one index, as several machines have them; remove it afterwards."""
+    index = f"own-{secrets.token_hex(4)}"
+
+    def make(**options: Any) -> ElasticsearchShelf:
+        chosen = ElasticsearchShelf.Options(hosts=elasticsearch.addresses, index=index, **options)
+        return ElasticsearchShelf(chosen, Path("/unused/model/index"))
+
+    yield make
+    with Elasticsearch(elasticsearch.addresses) as client:
+        for name in client.indices.get(index=f"visualsearch-{index}*"):
+            client.indices.delete(index=name)
+
+
+@pytest.fixture
+def client(elasticsearch: Cluster) -> Iterator[Elasticsearch]:
+    """Return the plain client."""
+    with Elasticsearch(elasticsearch.addresses) as opened:
+        yield opened
+
+
+def begun(shelf: ElasticsearchShelf, fingerprint: str = "f", dim: int = 3) -> ElasticsearchStore:
+    store = shelf.begin(fingerprint, dim)
+    assert isinstance(store, ElasticsearchStore)
+    return store
+
+
+def item(number: int, *buckets: str, **columns: str) -> Item:
+    return Item(f"{number:04}", f"{number}.jpg", columns, buckets, Source(f"content {number}", "s", "l"))
+
+
+def unit(rows: np.ndarray) -> Matrix:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def random_rows(n: int, dim: int, seed: int = 0) -> Matrix:
+    return unit(np.random.default_rng(seed).standard_normal((n, dim)))
+
+
+def filled(store: Any, n: int = 1_500, dim: int = 32) -> Matrix:
+    vectors = random_rows(n, dim)
+    store.upsert([item(i, f"b{i % 6}", parity=str(i % 2)) for i in range(n)], vectors)
+    return vectors
+
+
+@pytest.mark.parametrize(("kind", "shards"), [("flat", 3), ("hnsw", 1), ("int8_flat", 2), ("int8_hnsw", 1)])
+def test_every_type_scores_like_brute_force_and_flat_finds_the_same(shelves: MakeShelf, kind: str, shards: int) -> None:
+    oracle = BruteForceStore(Contents("f", 32))
+    vectors = filled(oracle)
+    asked = random_rows(40, 32, seed=1)
+    with closing(begun(shelves(type=kind, shards=shards, bulk_mib=1), dim=32)) as store:
+        filled(store)
+        same = 0
+        for route, where in ((None, {}), (frozenset({"b1", "b4"}), {}), (frozenset({"b1"}), {"parity": "1"})):
+            expected = oracle.search(asked, 10, [route] * 40, where)
+            for one, other, query in zip(store.search(asked, 10, [route] * 40, where), expected, asked, strict=True):
+                assert one.compared == other.compared
+                if kind == "flat":
+                    assert [hit.id for hit in one.hits] == [hit.id for hit in other.hits]
+                same += len({hit.id for hit in one.hits} & {hit.id for hit in other.hits})
+                scores = [float(vectors[int(hit.id)].astype(float) @ query) for hit in one.hits]
+                assert [hit.score for hit in one.hits] == pytest.approx(scores, abs=1e-5)
+        assert same >= 0.98 * 3 * 40 * 10
+        np.testing.assert_array_equal(store.vectors(["0007", "0003"]), vectors[[7, 3]])
+
+
+def test_what_float32_cannot_tell_apart_comes_in_the_order_of_the_embedded_store(shelves: MakeShelf) -> None:
+    """Pictures that are nearly the same, whose scores differ in the eighth digit."""
+    one, direction = random_rows(2, 512)
+    vectors = unit(one + np.random.default_rng(1).uniform(-3e-7, 3e-7, (60, 1)) * direction)
+    oracle = BruteForceStore(Contents("f", 512))
+    with closing(begun(shelves(), dim=512)) as store:
+        for each in (store, oracle):
+            each.upsert([item(n, "mug") for n in range(60)], vectors)
+        for k in (1, 5, 60):
+            found, expected = (each.search(vectors[:4], k, [None] * 4, {}) for each in (store, oracle))
+            assert [[hit.id for hit in one.hits] for one in found] == [[hit.id for hit in one.hits] for one in expected]
+
+
+def test_a_plain_client_reads_the_index(shelves: MakeShelf, client: Elasticsearch) -> None:
+    shelf = shelves()
+    store = begun(shelf)
+    alias = store.version.base
+    source = Source("content", "s", "l")
+    some = [
+        Item("1-0", "mug/1.jpg", {"label": "mug", "maker": "Müller & Sohn"}, ("mug",), source, (1, 2, 30, 40)),
+        Item("2-0", "2.jpg", {}, (), source),
+    ]
+    store.upsert(some, unit(np.eye(3)[:2]))
+    assert not client.indices.exists_alias(name=alias)
+    shelf.publish(store)
+    assert client.count(index=alias)["count"] == 2
+    (hit,) = client.search(index=alias, query={"term": {"columns.maker": "Müller & Sohn"}})["hits"]["hits"]
+    assert hit["_id"] == "1-0"
+    assert hit["_source"]["path"] == "mug/1.jpg"
+    assert hit["_source"]["columns"]["label"] == "mug"
+    assert hit["_source"]["box"] == {"left": 1, "top": 2, "right": 30, "bottom": 40}
+    assert "vector" not in hit["_source"]
+    knn = {"field": "vector", "query_vector": [1, 0, 0], "k": 1, "num_candidates": 1}
+    (near,) = client.search(index=alias, knn={**knn, "filter": {"term": {"buckets": "mug"}}})["hits"]["hits"]
+    assert (near["_id"], near["_score"]) == ("1-0", pytest.approx(1.0))
+    (made,) = client.indices.get(index=alias).values()
+    meta = made["mappings"]["_meta"]
+    assert (meta["format"], meta["fingerprint"], meta["dim"], meta["type"]) == (1, "f", 3, "flat")
+    assert made["settings"]["index"]["refresh_interval"] == "1000ms"
+
+
+def test_refresh_and_copies_are_put_off_while_loading(shelves: MakeShelf, client: Elasticsearch) -> None:
+    shelf = shelves(replicas=2, refresh_s=5)
+    store = begun(shelf)
+
+    def settings() -> tuple[str, str]:
+        now = client.indices.get(index=store.version.name)[store.version.name]["settings"]["index"]
+        return now["refresh_interval"], now["number_of_replicas"]
+
+    assert settings() == ("-1", "0")
+    shelf.publish(store)
+    assert settings() == ("5000ms", "2")
+
+
+def test_the_last_version_stays_for_its_readers_and_takes_no_more(shelves: MakeShelf, client: Elasticsearch) -> None:
+    shelf, vector = shelves(), unit(np.eye(3)[:1])
+    readers = []
+    for number, fingerprint in enumerate("abc"):
+        store = begun(shelf, fingerprint)
+        store.upsert([item(number)], vector)
+        shelf.publish(store)
+        readers.append(shelf.live())
+    first, second, third = readers
+    assert [one.get(["0001"]) != [] for one in (second, third)] == [True, False]
+    for gone in (first, second):
+        with pytest.raises(EngineError) as caught:
+            gone.upsert([item(9)], vector)
+        assert caught.value.slug == "store-replaced"
+    with pytest.raises(EngineError) as caught:
+        first.count()
+    assert caught.value.slug == "store-replaced"
+    third.upsert([item(9)], vector)
+    names = sorted(client.indices.get(index=f"{third.version.base}-v*"))
+    assert names == [f"{third.version.base}-v{number}" for number in (2, 3)]
+    for one in readers:
+        one.close()
+
+
+def test_an_index_that_was_given_up_is_not_made_again_by_its_writer(shelves: MakeShelf, client: Elasticsearch) -> None:
+    given_up = begun(shelves(), "f")
+    other = begun(shelves(), "g")
+    with pytest.raises(EngineError) as caught:
+        given_up.upsert([item(1)], unit(np.eye(3)[:1]))
+    assert caught.value.slug == "store-replaced"
+    assert list(client.indices.get(index=f"{other.version.base}-v*")) == [other.version.name]
+    again = begun(shelves(type="hnsw"), "g")  # another type, so it is made anew
+    assert again.version.kind == "hnsw"
+    assert list(client.indices.get(index=f"{other.version.base}-v*")) == [again.version.name]
+    for one in (given_up, other, again):
+        one.close()
+
+
+def test_two_machines_that_begin_and_publish_at_once_end_with_one_whole_index(
+    shelves: MakeShelf, client: Elasticsearch
+) -> None:
+    """Both write the same gallery; whoever publishes second finds it done."""
+    vectors, problems = random_rows(200, 3), list[BaseException]()
+    barrier = threading.Barrier(2)
+
+    def machine() -> None:
+        shelf = shelves(bulk_mib=1)
+        try:
+            barrier.wait()
+            store = begun(shelf)
+            for start in range(0, 200, 20):
+                store.upsert([item(n) for n in range(start, start + 20)], vectors[start : start + 20])
+            shelf.publish(store)
+        except EngineError as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=machine) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {getattr(error, "slug", "") for error in problems} <= {"store-replaced"}
+    assert len(problems) < 2
+    with closing(shelves().live()) as live:
+        assert live.count() == 200
+        assert list(client.indices.get_alias(name=live.version.base)) == [live.version.name]
+        assert not client.indices.exists_alias(name=f"{live.version.base}-next")
+
+
+def test_a_second_machine_knows_what_failed_and_what_was_forgotten(shelves: MakeShelf) -> None:
+    shelf = shelves()
+    shelf.publish(begun(shelf))
+    failure = Failure("torn.jpg", "torn", Source("c", "s"))
+    with closing(shelf.live()) as here, closing(shelves().live()) as there:
+        here.record_failures([failure])
+        here.bury(["content 1"])
+        assert (there.failures(), there.buried()) == ([failure], {"content 1"})
+
+
+def test_a_picture_whose_faces_are_not_all_taken_is_taken_out(shelves: MakeShelf) -> None:
+    """A value that no field of the index can hold is refused by the server itself."""
+    faces = [Item(f"face-{n}", "two.jpg", {}, (), Source("c", "s")) for n in range(2)]
+    broken = Item("face-1", "two.jpg", {}, (), Source("c", "s"), (1, 2, 3, 2**40))
+    with closing(begun(shelves())) as store:
+        store.upsert([item(1)], unit(np.eye(3)[:1]))
+        with pytest.raises(EngineError) as caught:
+            store.upsert([faces[0], broken, item(2)], unit(np.eye(3)))
+        assert caught.value.slug == "store-refused"
+        assert list(caught.value.reasons) == ["face-1"]
+        assert str(caught.value).count("\n") == 0 and "face-1" in str(caught.value)
+        assert [one.id for page in store.pages() for one in page] == ["0001", "0002"]
+        store.upsert(faces, unit(np.eye(3)[:2]))
+        assert store.count() == 4
+
+
+def test_more_dimensions_than_the_server_takes_are_refused_in_one_sentence(shelves: MakeShelf) -> None:
+    with pytest.raises(EngineError, match="at most 4096 dimensions; received 4097") as caught:
+        shelves().begin("f", 4_097)
+    assert caught.value.slug == "store-dimensions"
