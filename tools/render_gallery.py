@@ -133,6 +133,34 @@ def training_jobs(out: Path, options: argparse.Namespace) -> Iterator[Job]:
             yield _job("training", label, instance, pictures, options)
 
 
+def claim(out: Path, options: argparse.Namespace) -> None:
+    """Write into the folder's recipe what its pictures are made with, before the first of them.
+
+    Raises:
+        SystemExit: the folder holds pictures of another seed or size, which must not be mixed.
+    """
+    head, file = recipe_head(options), out / "recipe.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else head
+    differing = [name for name in ("seed", "side", "samples", "quality") if known.get(name) != head[name]]
+    if differing:
+        told = ", ".join(f"--{name} {known.get(name)}" for name in differing)
+        raise SystemExit(f"{out}: expected a folder for these pictures; it has some of {told}: name another --out.")
+    if not file.is_file():
+        file.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+
+
+def recipe_head(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what all pictures of a folder are made with."""
+    return {
+        "tool": TOOL_VERSION,
+        "seed": options.seed,
+        "side": options.side,
+        "samples": options.samples,
+        "quality": options.quality,
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
 def write_recipe(out: Path, options: argparse.Namespace) -> None:
     """Write how each picture of a gallery was made."""
     from render import recipe
@@ -147,14 +175,7 @@ def write_recipe(out: Path, options: argparse.Namespace) -> None:
             number = int(stem.removeprefix(label))
             made = recipe.view_of(stream, options.seed, label, number, int(view))
             pictures[path.relative_to(out).as_posix()] = {"family": label, "instance": number, **made}
-    head = {
-        "tool": TOOL_VERSION,
-        "seed": options.seed,
-        "side": options.side,
-        "samples": options.samples,
-        "quality": options.quality,
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
+    head = recipe_head(options)
     lines = ",\n".join(
         f"{json.dumps(name)}:{json.dumps(made, separators=(',', ':'))}" for name, made in pictures.items()
     )
@@ -206,6 +227,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     make = training_jobs if options.product == "training" else gallery_jobs
     options.out.mkdir(parents=True, exist_ok=True)
+    claim(options.out, options)
     run([job for job in make(options.out, options) if job.pictures], options.workers)
     if options.product in GALLERIES:
         write_recipe(options.out, options)

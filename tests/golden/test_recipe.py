@@ -28,3 +28,14 @@ def test_the_seed_gives_the_parameters_of_every_picture(monkeypatch: pytest.Monk
         again = recipe.view_of(space, written["seed"], made["family"], made["instance"], view)
         expected = {key: value for key, value in made.items() if key not in ("family", "instance")}
         assert json.loads(json.dumps(again)) == expected, name
+
+
+def test_pictures_of_another_seed_or_size_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import render_gallery  # type: ignore[import-not-found]
+
+    command = ["training", "--out", str(tmp_path), "--instances-per-family", "0"]
+    assert render_gallery.main(command) == 0
+    assert render_gallery.main(command) == 0
+    with pytest.raises(SystemExit, match="it has some of --seed 1, --side 96: name another --out"):
+        render_gallery.main([*command, "--seed", "2", "--side", "48"])

@@ -100,7 +100,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One epoch: losses are mean cross-entropies in nats; None where nothing was held out."""
+    """One epoch; None where nothing was held out.
+
+    Losses are mean cross-entropies in nats, each picture counted by its bucket's weight.
+    """
 
     epoch: int
     loss: float

@@ -111,12 +111,15 @@ def _choose(
     from sklearn.metrics import log_loss
 
     every = np.arange(np.max(labels) + 1)
+    share = (1 / np.bincount(labels[learn]))[labels]
     fits = []
     for strength in STRENGTHS if len(held) else STRENGTHS[2:3]:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500).fit(vectors[learn], labels[learn])
-        loss = float(log_loss(labels[learn], model.predict_proba(vectors[learn]), labels=every))
+        likely = model.predict_proba(vectors[learn])
+        loss = float(log_loss(labels[learn], likely, labels=every, sample_weight=share[learn]))
         if len(held):
-            val_loss = float(log_loss(labels[held], model.predict_proba(vectors[held]), labels=every))
+            likely = model.predict_proba(vectors[held])
+            val_loss = float(log_loss(labels[held], likely, labels=every, sample_weight=share[held]))
             curve = Curve(1, loss, val_loss, float(model.score(vectors[held], labels[held])))
         else:
             curve = Curve(1, loss)
