@@ -108,13 +108,16 @@ def test_missing_weights_are_one_sentence(tmp_path: Path) -> None:
     assert raised.value.slug == "weights-missing"
 
 
-def test_a_folder_instead_of_a_file_is_answered_with_what_is_in_it(weights_file: Path) -> None:
-    (weights_file.parent / "network.keras").write_bytes(b"")
+def test_a_folder_stands_for_its_only_weights_file(weights_file: Path) -> None:
     (weights_file.parent / "notes.txt").write_bytes(b"")
-    with pytest.raises(EngineError, match=r"is a folder: name one of its files, network\.keras, weights\.h5\.$"):
+    assert make(weights_file.parent).fingerprint == make(weights_file).fingerprint
+    (weights_file.parent / "network.keras").write_bytes(b"")
+    with pytest.raises(
+        EngineError, match=r"one weights file in .*: name one of its files, network\.keras, weights\.h5\.$"
+    ):
         make(weights_file.parent)
     (empty := weights_file.parent / "empty").mkdir()
-    with pytest.raises(EngineError, match=r"empty is a folder: it has none of \.h5, \.keras, \.npz\.$"):
+    with pytest.raises(EngineError, match=r"one weights file in .*empty: it has none of \.h5, \.keras, \.npz\.$"):
         make(empty)
 
 

@@ -50,6 +50,8 @@ class Weights:
 def find_weights(name: str, source: str) -> Weights:
     """Return the weights of network ``name`` that ``source`` (starter, published, file:PATH) means.
 
+    PATH may be a folder that holds one weights file.
+
     Raises:
         EngineError: they are missing or damaged.
     """
@@ -60,17 +62,21 @@ def find_weights(name: str, source: str) -> Weights:
         return Weights(source, f"published {name}")
     path = Path(source.removeprefix("file:")).expanduser()
     if path.is_dir():
-        raise EngineError(f"weights: expected a file; {path} is a folder: {_choice(path)}.", slug="weights-missing")
+        path = _only_file(path)
     if not path.is_file():
         message = f"weights: expected a weights file at {path}; there is none: check the path."
         raise EngineError(message, slug="weights-missing")
     return Weights(source, _hash(path), path)
 
 
-def _choice(folder: Path) -> str:
-    """Return what to do about a folder that was named instead of a file."""
-    listed = sorted(path.name for path in folder.glob("*") if path.suffix in SUFFIXES)
-    return f"name one of its files, {', '.join(listed)}" if listed else f"it has none of {', '.join(SUFFIXES)}"
+def _only_file(folder: Path) -> Path:
+    """Return the weights file of a folder that has one."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if len(files) == 1:
+        return files[0]
+    listed = ", ".join(path.name for path in files)
+    choice = f"name one of its files, {listed}" if files else f"it has none of {', '.join(SUFFIXES)}"
+    raise EngineError(f"weights: expected one weights file in {folder}: {choice}.", slug="weights-missing")
 
 
 def _starter(name: str) -> Weights:
