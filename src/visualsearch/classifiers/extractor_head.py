@@ -106,7 +106,10 @@ def _embedded(job: Job) -> Matrix:
 def _choose(
     vectors: Matrix, labels: NDArray[np.intp], learn: NDArray[np.intp], held: NDArray[np.intp]
 ) -> tuple[Any, tuple[Curve, ...]]:
-    """Return the logistic regression whose penalty has the least held-out cross-entropy, and what it came to."""
+    """Return the logistic regression whose penalty has the least held-out cross-entropy, and what it came to.
+
+    All buckets count the same, however many pictures they have.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 

@@ -72,7 +72,7 @@ def split(examples: Sequence[Example], seed: int) -> Split:
 
 def remarks(examples: Sequence[Example], parts: Split) -> tuple[str, ...]:
     """Return what must be said of a split: what could not be held out, what was torn, and what is hardly known."""
-    counts, notes = Counter(examples[i].bucket for i in parts.learn), []
+    counts, notes = Counter(example.bucket for example in examples), []
     if len(parts.torn):
         torn = _buckets(len({examples[i].bucket for i in parts.torn}))
         notes.append(f"{torn} a single group: {len(parts.torn)} of their pictures are held out by picture")
