@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from visualsearch.errors import VisualSearchError
 
 TAILS = ("head", "last_block", "all")

@@ -19,11 +19,11 @@ HARD = {"few": (few(2), 0.3, 20), "lopsided": (lopsided(), 0.8, 20), "mislabelle
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("how", ["head", "all"])
+@pytest.mark.parametrize("how", ["head", "last_block", "all"])
 @pytest.mark.parametrize(
     ("pictures", "least", "each"), [*HARD.values(), (many(each=2), 0.1, 1)], ids=[*HARD, "five hundred"]
 )
-def test_head_and_whole_network_bear_it(
+def test_every_amount_of_training_bears_it(
     how: str, pictures: list[Example], least: float, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "STARTER_FOLDERS", (write_starter(tmp_path / "starter", side=32),))

@@ -81,11 +81,16 @@ def process_of(address: str) -> int:
     return int(pid)
 
 
+def hear_ctrl_c() -> None:
+    """Undo that whoever runs in the background, and all that it starts, is deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def foreground(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
     """Yield a ``start`` that stays, its address and its data folder, as it prints them."""
     command = [*TOOL, "start", "--heap=512", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c) as running:
         assert running.stdout is not None
         try:
             [address] = re.findall(r"http://\S+", running.stdout.readline())

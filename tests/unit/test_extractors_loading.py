@@ -236,7 +236,7 @@ def efficientnets(keras: Any, tmp_path_factory: Any) -> Any:
     """EfficientNet without weights, and as Keras builds it for its published ones, given our file for them."""
     shape = {"include_top": False, "pooling": "avg", "input_shape": (SIDE, SIDE, 3)}
     plain = randomised(keras.applications.EfficientNetB0(weights=None, **shape), 1)
-    plain.get_layer("normalization").finalize_state()
+    next(layer for layer in plain.layers if type(layer).__name__ == "Normalization").finalize_state()
     write_legacy(plain, stand_in := tmp_path_factory.mktemp("efficientnet") / "stand-in.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(stand_in))
