@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +28,37 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     check(given)
     given.tails = [tail for tail in TAILS if tail in given.tails]
-    from starter import proof, proof_card
-    from starter.proof_sets import prove_photographs, prove_rendered, say
-
     told: dict[str, Any] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="proof-") as work:
-            for name in ("sample", "trial"):
-                if (folder := getattr(given, name)) is not None:
-                    told[name] = prove_rendered(name, folder, given, Path(work) / name)
-            told |= prove_photographs(given, Path(work) / "photographs")
+            for part in proved(given, Path(work)):
+                told |= part
+                if given.write:  # after each set: what took so long is not lost with the next
+                    keep(given, told)
     except VisualSearchError as error:
         raise SystemExit(str(error)) from error
-    if given.write:
-        card = given.weights.with_name("card.json")
-        command = proof_card.command("tools/prove_starter.py", vars(given))
-        proof_card.write(card, {"command": command, "resamples": proof.RESAMPLES, **told})
-        say(f"{card}: the figures stand under figures.proof")
+
+
+def proved(given: argparse.Namespace, work: Path) -> Iterator[dict[str, Any]]:
+    """Yield what was found of one set after the other, by the set's name."""
+    from starter.proof_sets import prove_photographs, prove_rendered
+
+    if given.sample is not None:
+        yield {"sample": prove_rendered("sample", given.sample, given, work / "sample")}
+    yield prove_photographs(given, work / "photographs")
+    if given.trial is not None:
+        yield {"trial": prove_rendered("trial", given.trial, given, work / "trial")}
+
+
+def keep(given: argparse.Namespace, told: dict[str, Any]) -> None:
+    """Put what was found so far into the card."""
+    from starter import cards, proof, proof_card
+    from starter.proof_sets import say
+
+    card = given.weights.with_name("card.json")
+    command = cards.command("tools/prove_starter.py", vars(given))
+    proof_card.write(card, {"command": command, "resamples": proof.RESAMPLES, **told})
+    say(f"{card}: figures.proof has {', '.join(told)}")
 
 
 def parser() -> argparse.ArgumentParser:

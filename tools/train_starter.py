@@ -1,16 +1,14 @@
 #!/usr/bin/env python
-"""Train the starter on rendered pictures, or measure a weights file.
+"""Train the starter on rendered pictures and write its weights with their card.
 
-    tools/train_starter.py train --data RENDERS --out FOLDER --minutes 60
-    tools/train_starter.py measure --weights models/starter/resnet50.npz --data data/sample
+    tools/train_starter.py --data RENDERS --out FOLDER --minutes 60
 
-Interrupt a training (Ctrl-C) and go on with --resume.
+Interrupt a training (Ctrl-C) and go on with --resume. What it gave, tools/prove_starter.py tells.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 from dataclasses import asdict
@@ -24,17 +22,13 @@ HELD_OUT = 15
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    given = parser().parse_args(arguments)
-    given.command(given)
+    train(parser().parse_args(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the two commands."""
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(required=True)
-    training = commands.add_parser("train", help="train on family/instance-view.jpg and write weights and card")
-    training.set_defaults(command=train)
-    training.add_argument("--data", type=Path, required=True)
+    """Return the parser of the command line."""
+    training = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    training.add_argument("--data", type=Path, required=True, help="folder of family/instance-view.jpg")
     training.add_argument("--out", type=Path, required=True, help="for weights, card, checkpoint and curves")
     budget = training.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float)
@@ -47,23 +41,16 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     training.add_argument("--policy", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
     training.add_argument("--resume", action="store_true")
-    measuring = commands.add_parser("measure", help="print the table on unseen instances")
-    measuring.set_defaults(command=measure)
-    measuring.add_argument("--weights", type=Path, required=True)
-    measuring.add_argument(
-        "--data", type=Path, required=True, help="a training folder, or one with gallery/ and queries/"
-    )
-    measuring.add_argument("--side", type=int, help="the card's, unless given")
-    measuring.add_argument("--held-out", type=int, default=HELD_OUT, help="one instance in so many was held out")
-    return top
+    return training
 
 
 def train(given: argparse.Namespace) -> None:
     """Train, then write weights and card."""
+    from starter.cards import curve
     from starter.finishing import averaged, best_side, by_side, only_backbone, with_statistics
-    from starter.measuring import split, table, trial
+    from starter.measuring import split
     from starter.pictures import listed, load, unseen_paths
-    from starter.weights import PROJECTION, plain_backbone, rounded, write
+    from starter.weights import write
 
     training = prepare(given)
     training.run()
@@ -72,15 +59,10 @@ def train(given: argparse.Namespace) -> None:
     unseen = split(load(unseen_paths(listed(given.data), given.held_out), STORED))
     arrays = with_statistics(averaged(training), training.pictures, given.sides[-1])
     sides = by_side(arrays, unseen)
-    side = best_side(sides)
-    card = card_of(given, training, side) | {"figures": {"by_side": sides}}
-    write(given.out, only_backbone(arrays), card)  # before the longer table: nothing is lost
-    half = rounded(arrays)
-    found = trial(given.data, side, given.held_out)  # as `measure` reads them: it gives the same table
-    rows = table(found, plain_backbone(half), plain_backbone(), half[PROJECTION].astype("float32"), side)
-    card["figures"] |= {"unseen": rows}
+    card = card_of(given, training, best_side(sides)) | {"curve": curve(given.out), "figures": {"by_side": sides}}
     write(given.out, only_backbone(arrays), card)
-    show(rows, sides)
+    for side, row in sides.items():
+        say(f"side {side}: {row}")
 
 
 def prepare(given: argparse.Namespace) -> Any:
@@ -132,6 +114,7 @@ def looker(unseen: Any, side: int) -> Any:
 
 def card_of(given: argparse.Namespace, training: Any, side: int) -> dict[str, Any]:
     """Return what is known about the weights but their figures."""
+    from starter.cards import command, renders
     from starter.weights import hardware
 
     seen = training.pictures
@@ -144,37 +127,16 @@ def card_of(given: argparse.Namespace, training: Any, side: int) -> dict[str, An
         "side": side,
         "preprocessing": "caffe",
         "data": data,
+        "renders": {"command": "tools/render_gallery.py training --out RENDERS", **renders(given.data)},
         "families": list(seen.families),
         "seed": given.seed,
         "steps": training.step,
         "seconds": round(training.seconds),
         "hardware": f"{hardware()}, {given.policy}",
+        "command": command("tools/train_starter.py", {**vars(given), "resume": False}),
         "plan": {k: v for k, v in asdict(training.plan).items() if not k.endswith("every_s")},
         "licence": "MIT",
     }
-
-
-def measure(given: argparse.Namespace) -> None:
-    """Print the table of a weights file and the naive baselines."""
-    from starter.measuring import table, trial
-    from starter.weights import PROJECTION, load_arrays, plain_backbone
-
-    arrays = load_arrays(given.weights)
-    side = given.side or json.loads(given.weights.with_name("card.json").read_text())["side"]
-    found = trial(given.data, side, given.held_out)
-    say(f"side {side}; gallery {len(found.gallery)}, queries {len(found.queries)}")
-    projection = arrays[PROJECTION].astype("float32")
-    show(table(found, plain_backbone(arrays), plain_backbone(), projection, side))
-
-
-def show(rows: dict[str, Any], sides: dict[int, Any] | None = None) -> None:
-    """Print the figures."""
-    from starter.measuring import printed
-
-    for side, row in (sides or {}).items():
-        say(f"side {side}: {row}")
-    for line in printed(rows):
-        say(line)
 
 
 def say(line: str) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from tools import prove_starter
-from tools.starter import proof, proof_card, proof_rows, proof_sets
+from tools.starter import cards, proof, proof_card, proof_rows, proof_sets
 from visualsearch.evaluation.runs import RunRow
 
 STARTER = Path(__file__).parents[2] / "models" / "starter"
@@ -32,7 +32,7 @@ def found(hits: list[float | None], groups: str, queries: str | None = None) -> 
     return {"query": list(queries or map(str, range(len(hits)))), "group": list(groups), "hit": hits}
 
 
-@pytest.mark.parametrize("module", [proof, proof_card, proof_sets])
+@pytest.mark.parametrize("module", [cards, proof, proof_card, proof_sets])
 def test_the_examples_in_the_docstrings_run(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tools.starter import measuring, pictures, schedule, weights
+from tools.starter import cards, measuring, pictures, schedule, weights
 
 tf = pytest.importorskip("tensorflow", reason="the starter is trained with TensorFlow; install tensorflow")
 keras = pytest.importorskip("keras", reason="the starter is trained with Keras; install keras")
@@ -284,11 +284,21 @@ def test_retrieval_matches_the_hand_count() -> None:
     assert [column.tolist() for column in found] == [[1, 1], [0, 1], [1, 1]]
 
 
-def test_the_interval_is_of_groups_not_of_queries() -> None:
-    alike = measuring.interval(np.repeat([0.0, 1.0], 50), np.repeat([0, 1], 50))
-    assert alike == [0.0, 1.0]  # two groups: one hundred queries tell no more
-    apart = measuring.interval(np.tile([0.0, 1.0], 50), np.arange(100))
-    assert 0.35 < apart[0] < 0.5 < apart[1] < 0.65
+def test_the_card_keeps_the_last_point_of_a_thinned_curve(tmp_path: Path) -> None:
+    learning = [
+        {"step": n, "side": 64, "family_loss": 9 / n, "instance_loss": 1, "family_right": 0} for n in range(1, 8)
+    ]
+    unseen = {"unseen_category_hit": 0.5, "unseen_instance_recall": 0.4, "unseen_instance_hit": 0.3}
+    lines = [*learning[:3], {"step": 3, **unseen}, *learning[3:]]
+    (tmp_path / "curves.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    told = cards.curve(tmp_path, points=3)
+    assert [row[0] for row in told["learning"]["rows"]] == [3, 6, 7]
+    assert [row[told["learning"]["columns"].index("family_loss")] for row in told["learning"]["rows"]] == [
+        3,
+        1.5,
+        9 / 7,
+    ]
+    assert told["unseen"]["rows"] == [[3, 0.5, 0.4, 0.3]]
 
 
 def test_histograms_of_the_same_colours_are_equal_wherever_they_are() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .pictures import Pictures, listed, load, resized, split_views, unseen_paths
+from .pictures import Pictures, listed, load, resized, split_views
 
 Matrix = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-
-COLUMNS = ("category_hit_rate_at_1", "category_top1_fitted_head", "instance_hit_rate_at_1", "instance_recall_at_20")
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,8 @@ def split(pictures: Pictures) -> Trial:
     return Trial(pictures.take(gallery), pictures.take(~gallery))
 
 
-def trial(folder: Path, side: int, held_out: int) -> Trial:
-    """Read ``folder/gallery`` and ``folder/queries``, or hold out instances of a training folder."""
-    if not (folder / "gallery").is_dir():
-        return split(load(unseen_paths(listed(folder), held_out), side))
+def trial(folder: Path, side: int) -> Trial:
+    """Read ``folder/gallery`` and ``folder/queries``."""
     gallery = load(listed(folder / "gallery"), side)
     return Trial(gallery, load(listed(folder / "queries"), side, gallery.families))
 
@@ -92,41 +88,3 @@ def fitted_head(trial: Trial, gallery: Matrix, queries: Matrix) -> NDArray[np.fl
 
     head = LogisticRegression(C=100.0, max_iter=500).fit(gallery, trial.gallery.family)
     return (head.predict(queries) == trial.queries.family).astype(float)
-
-
-def interval(values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0, times: int = 1000) -> list[float]:
-    """Return the 95 % interval of the mean, by a bootstrap over groups."""
-    sums, counts = np.bincount(group, values), np.bincount(group)
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (times, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return [round(float(v), 3) for v in np.quantile(means, [0.025, 0.975])]
-
-
-def figures(trial: Trial, gallery: Matrix, queries: Matrix) -> dict[str, Any]:
-    """Return each column's mean with its interval over instances."""
-    family, instance, recall = retrieval(trial, gallery, queries)
-    columns = (family, fitted_head(trial, gallery, queries), instance, recall)
-    return {
-        name: {"value": round(float(values.mean()), 3), "interval": interval(values, trial.queries.instance)}
-        for name, values in zip(COLUMNS, columns, strict=True)
-    }
-
-
-def table(trial: Trial, network: Any, random: Any, projection: Matrix, side: int) -> dict[str, dict[str, Any]]:
-    """Return the figures of the starter and of the two naive baselines, by row name."""
-    layer = [pooled(network, side)(p) for p in (trial.gallery, trial.queries)]
-    return {
-        "colour histogram": figures(trial, *trial.map(histogram)),
-        "random ResNet50": figures(trial, *trial.map(pooled(random, side))),
-        "pooled layer (2048-d)": figures(trial, *(unit(rows) for rows in layer)),
-        "projection (256-d)": figures(trial, *(unit(rows @ projection) for rows in layer)),
-    }
-
-
-def printed(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """Yield the table as lines of Markdown."""
-    yield "| | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |"
-    yield "|---|" + "--:|" * len(COLUMNS)
-    for name, row in rows.items():
-        cells = (f"{row[c]['value']:.3f} ({row[c]['interval'][0]:.3f} to {row[c]['interval'][1]:.3f})" for c in COLUMNS)
-        yield f"| {name} | " + " | ".join(cells) + " |"

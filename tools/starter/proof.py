@@ -148,11 +148,16 @@ def goals(row: Row) -> str:
     'goal / reached: recall at 20 0.950 / 0.960; strangers AUROC 0.900 / 0.800 (missed)'
     """
     told = (
-        f"{name} {goal:.3f} / {row[name].value:.3f}{'' if row[name].value >= goal else ' (missed)'}"
+        f"{name} {goal:.3f} / {row[name].value:.3f}{' (missed)' if name in missed(row) else ''}"
         for name, goal in GOALS.items()
         if name in row
     )
     return f"goal / reached: {'; '.join(told)}"
+
+
+def missed(row: Row) -> list[str]:
+    """Return the goals that a row does not reach."""
+    return [name for name, goal in GOALS.items() if name in row and row[name].value < goal]
 
 
 def table(rows: Mapping[str, Mapping[str, object]], corner: str = "") -> Iterator[str]:

@@ -56,7 +56,7 @@ def rendered(data: Path, weights: str, tail: str, starter: Path, folder: Path, l
 
 def rendered_colours(data: Path, side: int) -> Found:
     """Return what a colour histogram finds in ``data``, with a classifier fitted on the gallery's."""
-    found = trial(data, side, held_out=1)
+    found = trial(data, side)
     strangers = listed(data / "strangers") if (data / "strangers").is_dir() else []
     gallery, queries = found.map(histogram)
     category, instance, recall = retrieval(found, gallery, queries)

@@ -68,9 +68,12 @@ def prove_rendered(name: str, data: Path, given: Namespace, work: Path) -> dict[
     rows = {row: proof.figures(one, proof.RENDERED) for row, one in found.items()}
     size = proof_card.set_of(data)
     show(f"{name}: {described(size)}", rows, NOTE)
+    told = {"set": size, "rows": proof_card.cells(rows), **prove_tails(name, tails)}
     if name == "trial":
         say_result(goals_line(given, rows))
-    return {"set": size, "rows": proof_card.cells(rows), **prove_tails(name, tails)}
+        missed = {tail: proof.missed(rows[f"this starter, train: {tail}"]) for tail in given.tails}
+        told |= {"goals": proof.GOALS, "missed": missed}
+    return told
 
 
 def goals_line(given: Namespace, rows: Mapping[str, proof.Row]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import tempfile
@@ -15,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from .cards import compact
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -94,4 +95,4 @@ def write(folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, A
     save_arrays(target, rounded(arrays))
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     with replacing(folder / "card.json") as part:
-        part.write_text(json.dumps({**card, "sha256": digest}, indent=2) + "\n", encoding="utf-8")
+        part.write_text(compact({**card, "sha256": digest}) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from PIL import Image
 from toys import COLOURS, picture, stage_cost, trunk_cost
 
 ROOT = Path(__file__).parents[2]
+STARTER_SIDE = json.loads((ROOT / "models" / "starter" / "card.json").read_text(encoding="utf-8"))["side"]
 KINDS, INSTANCES, VIEWS = [f"{colour} disc" for colour in COLOURS], 4, 4
 
 
@@ -30,26 +31,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.soak
-def test_the_table_tells_what_the_product_does(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("tail", "passes"), [("head", 1), ("last_block", 1), ("all", 2)])
+def test_a_query_costs_what_the_layers_add_up_to(
+    tail: str, passes: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "tools")
-    import compare_tails
+    from starter.tails import compare
 
-    compare_tails.main(["--data", str(data), "--weights", "random", "--json", str(tmp_path / "tails.json")])
-    rows = json.loads((tmp_path / "tails.json").read_text(encoding="utf-8"))
-    assert list(rows) == ["the extractor's own embedding", "`head`", "`last_block`", "`all`"]
-    assert [rows[f"`{tail}`"]["passes"] for tail in compare_tails.TAILS] == [1, 1, 2]
-    head = 2048 * len(KINDS)
-    trunk, block = trunk_cost(side=64), stage_cost(64, 3)
-    expected = [(trunk + added + head) / 1e9 for added in (0, block, trunk)]
-    told = [rows[f"`{tail}`"]["GMAC for a query"] for tail in compare_tails.TAILS]
-    np.testing.assert_allclose(told, expected, atol=5e-4)
-    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert len(printed) == 2 + len(rows)
-    # random weights have no projection, so the frozen pooled layer is the extractor's own embedding
-    for column in compare_tails.EMBEDDINGS:
-        assert rows["`head`"][column] == rows["the extractor's own embedding"][column]
+    told = compare(data, "random", tail, tmp_path)
+    trunk, block = trunk_cost(side=STARTER_SIDE), stage_cost(STARTER_SIDE, 3)
+    added = {"head": 0, "last_block": block, "all": trunk}[tail] + 2048 * len(KINDS)
+    assert (told["gmac"], told["passes"]) == (pytest.approx((trunk + added) / 1e9, abs=5e-4), passes)
+    if tail == "head":  # random weights have no projection, so the frozen pooled layer is the embedding
+        for column in ("instance_hit", "recall", "category_hit"):
+            assert told[f"tuned_{column}"] == told[column]
 
 
 @pytest.mark.soak
