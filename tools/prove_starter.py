@@ -28,11 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     check(given)
     given.tails = [tail for tail in TAILS if tail in given.tails]
-    told: dict[str, Any] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="proof-") as work:
-            for part in proved(given, Path(work)):
-                told |= part
+            for told in proved(given, Path(work)):
                 if given.write:  # after each set: what took so long is not lost with the next
                     keep(given, told)
     except VisualSearchError as error:
@@ -51,14 +49,14 @@ def proved(given: argparse.Namespace, work: Path) -> Iterator[dict[str, Any]]:
 
 
 def keep(given: argparse.Namespace, told: dict[str, Any]) -> None:
-    """Put what was found so far into the card."""
+    """Put what was found of a set into the card, beside what it has of others."""
     from starter import cards, proof, proof_card
     from starter.proof_sets import say
 
     card = given.weights.with_name("card.json")
-    command = cards.command("tools/prove_starter.py", vars(given))
-    proof_card.write(card, {"command": command, "resamples": proof.RESAMPLES, **told})
-    say(f"{card}: figures.proof has {', '.join(told)}")
+    printed_by = {"command": cards.command("tools/prove_starter.py", vars(given)), "resamples": proof.RESAMPLES}
+    proof_card.write(card, {name: {**printed_by, **part} for name, part in told.items()})
+    say(f"{card}: the figures stand under figures.proof")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -174,13 +174,15 @@ def test_the_card_keeps_what_it_has_and_can_be_read(tmp_path: Path) -> None:
     before = json.loads((STARTER / "card.json").read_text(encoding="utf-8"))
     card.write_text(json.dumps(before), encoding="utf-8")
     rows = {"starter": {"recall at 20": proof.Figure(0.91234, 0.9, 0.95)}}
-    proof_card.write(card, {"command": "x", "rows": proof_card.cells(rows)})
+    proof_card.write(card, {"sample": {"rows": {}}})
+    proof_card.write(card, {"trial": {"rows": proof_card.cells(rows)}})
     after = json.loads(card.read_text(encoding="utf-8"))
     proof_of = after["figures"].pop("proof")
+    assert proof_of["sample"] == {"rows": {}}
     before["figures"].pop("proof", None)
     assert after == before
     assert list(after) == list(before)
-    assert proof_of["rows"]["starter"]["recall at 20"] == {"value": 0.912, "interval": [0.9, 0.95]}
+    assert proof_of["trial"]["rows"]["starter"]["recall at 20"] == {"value": 0.912, "interval": [0.9, 0.95]}
     lines = card.read_text(encoding="utf-8").splitlines()
     assert '"recall at 20": {"value": 0.912, "interval": [0.9, 0.95]}' in card.read_text(encoding="utf-8")
     assert all(len(line) <= 120 or line.count('"') <= 4 for line in lines)  # only a long text makes a long line

@@ -68,6 +68,7 @@ def cells(rows: Mapping[str, Row]) -> dict[str, Any]:
 
 
 def write(card: Path, proof: Mapping[str, Any]) -> None:
-    """Put the proof into the card's figures; everything else in it stays."""
+    """Put what was proven of some sets into the card's figures; everything else in it stays."""
     known = json.loads(card.read_text(encoding="utf-8"))
-    write_text(card, compact({**known, "figures": {**known.get("figures", {}), "proof": proof}}) + "\n")
+    figures = known.get("figures", {})
+    write_text(card, compact({**known, "figures": {**figures, "proof": {**figures.get("proof", {}), **proof}}}) + "\n")

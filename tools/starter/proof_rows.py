@@ -28,7 +28,7 @@ out: model
 gallery: {{folder: gallery, path: "{{label}}/{{picture}}"}}
 queries: {{folder: queries, path: "{{label}}/{{picture}}", strangers: {strangers}, relevant: label}}
 buckets: {{column: label}}
-classifier: {{name: resnet50, train: head}}
+classifier: {{name: resnet50, train: {tail}}}
 extractor: {{name: resnet50, weights: starter}}
 """
 
@@ -43,7 +43,7 @@ def rendered(data: Path, weights: str, tail: str, starter: Path, folder: Path, l
     from .weights import hardware
 
     if like is not None:
-        shutil.copytree(like / "model", folder / "model", ignore=shutil.ignore_patterns("classifier", "queries.npz"))
+        take_over(like, folder)
     with starter_at(starter):
         found = compare(data, weights, tail, folder)
     return {
@@ -52,6 +52,11 @@ def rendered(data: Path, weights: str, tail: str, starter: Path, folder: Path, l
         "stranger_group": [path.rpartition("-")[0] for path in found["stranger"]],
         "hardware": hardware(),
     }
+
+
+def take_over(like: Path, folder: Path) -> None:
+    """Copy a model's index, but not what it learned."""
+    shutil.copytree(like / "model", folder / "model", ignore=shutil.ignore_patterns("classifier", "queries.npz"))
 
 
 def rendered_colours(data: Path, side: int) -> Found:
@@ -110,15 +115,19 @@ def link(source: Path, folder: Path) -> None:
             place.symlink_to(path.resolve())
 
 
-def photographs(source: Path, unknown: Path | None, weights: str, starter: Path, folder: Path) -> Found:
-    """Return what the product finds in photographs, ``train: head``; ``weights`` as for ``rendered``."""
+def photographs(
+    source: Path, unknown: Path | None, weights: str, tail: str, starter: Path, folder: Path, like: Path | None = None
+) -> Found:
+    """Return what the product finds in photographs; the other arguments as for ``rendered``."""
     from .tails import starter_at, write_random
 
     link(source, folder)
+    if like is not None:
+        take_over(like, folder)
     with starter_at(starter):
         if weights == "random":
             write_random(folder / "random")
-    text = PHOTOGRAPHS.format(strangers="null" if unknown is None else unknown.resolve())
+    text = PHOTOGRAPHS.format(strangers="null" if unknown is None else unknown.resolve(), tail=tail)
     with starter_at(folder / "random" if weights == "random" else Path(weights)):
         return _by_category(_searched(parse(text, folder)))
 
