@@ -8,39 +8,52 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from visualsearch import __version__
-from visualsearch.errors import EngineError, VisualSearchError
+from visualsearch.errors import EngineError, UsageError, VisualSearchError
 
 DESCRIPTION = "Reverse image search that classifies before it retrieves."
 NOTES = """\
 without a command: index the gallery, train what is missing, search the queries, write a report
-exit codes: 0 ok, 2 usage or YAML, 3 data, 4 engine (store, disk, weights), 130 interrupted"""
+exit codes: 0 ok, 2 usage or YAML, 3 data (folder, table, any query), 4 engine (store, disk, weights), 130 interrupted"""
+
+INDEXED = "what is indexed so far stays, and the same command goes on from there"
+KEPT = {
+    None: f"{INDEXED}; a training that was under way begins anew.",
+    "index": f"{INDEXED}.",
+    "train": "index and classifier are as they were; run it again to train from the beginning.",
+}
+"""What an interrupted command (None: without one) leaves, and how to go on."""
+
+KEPT_ELSE = "what was done so far is kept; run the same command again to go on."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; no traceback reaches the user."""
-    args = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        args = parser().parse_args(given)
+    except _Misused as error:
+        return _complain(error, as_json="--json" in given, usage=error.usage)
     try:
         return _run(args)
     except VisualSearchError as error:
-        return _complain(args, error)
+        return _complain(error, args.json)
     except KeyboardInterrupt:
-        message = "interrupted: what was done so far is kept; run again to go on."
-        _complain(args, VisualSearchError(message, slug="interrupted"))
-        return 130
+        return _stopped(args)
     except BrokenPipeError:
         # the reader has left: nothing more can be said, not even at interpreter exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
         message = "memory ran out: close other programs, or lower store.memory_mib."
-        return _complain(args, EngineError(message, slug="memory"))
+        return _complain(EngineError(message, slug="memory"), args.json)
     except Exception as error:
         if os.environ.get("VISUALSEARCH_DEBUG"):
             raise
         message = f"{type(error).__name__}: {error}. This is a defect: VISUALSEARCH_DEBUG=1 shows where."
-        return _complain(args, EngineError(message, slug="internal"))
+        return _complain(EngineError(message, slug="internal"), args.json)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -61,17 +74,31 @@ def _route_warnings(quiet: bool) -> None:
     log.propagate = False
 
 
-def _complain(args: argparse.Namespace, error: VisualSearchError) -> int:
+def _stopped(args: argparse.Namespace) -> int:
+    """Say calmly what a command that was interrupted leaves behind; return the exit code."""
+    from visualsearch.presentation.terminal import print_error, print_note, stderr_console
+
+    sentence = f"Stopped: {KEPT.get(args.command, KEPT_ELSE)}"
+    if args.json:
+        print_error(sentence, "interrupted", as_json=True)
+    else:
+        print_note(sentence, console=stderr_console())
+    return 130
+
+
+def _complain(error: VisualSearchError, as_json: bool, usage: str = "") -> int:
     """Say what went wrong on stderr; return the exit code."""
     from visualsearch.presentation.terminal import print_error
 
-    print_error(str(error), error.slug, as_json=args.json)
+    if usage and not as_json:
+        sys.stderr.write(usage)
+    print_error(str(error), error.slug, as_json=as_json)
     return error.exit_code
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``docs/commands.md`` is made from it."""
-    made = argparse.ArgumentParser("visualsearch", description=DESCRIPTION, epilog=NOTES, formatter_class=_Formatter)
+    made = _Command("visualsearch", description=DESCRIPTION, epilog=NOTES, formatter_class=_Formatter)
     _common(made, at_the_top=True)
     made.set_defaults(command=None)
     made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -151,8 +178,19 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Keep the line breaks of the notes."""
 
 
+class _Misused(UsageError):
+    """The command line is wrong; ``usage`` is what argparse shows of the command."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message, slug="usage")
+        self.usage = usage
+
+
 class _Command(argparse.ArgumentParser):
-    """A command's parser; it only exists to be named in annotations."""
+    """A parser that raises its errors, so that they are told as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Misused(f"{self.prog}: {message}.", self.format_usage())
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -70,7 +70,7 @@ def index(args: argparse.Namespace) -> int:
 
 
 def search(args: argparse.Namespace) -> int:
-    """Search for each picture; some that cannot be read are answered with their reason."""
+    """Search for each picture; where some cannot be read, the answers for the others come before the error."""
     where = _pairs(args.where)
     if args.montage and args.montage.suffix.lower() != ".png":
         message = f"--montage: expected a file that ends in .png; received {str(args.montage)!r}."
@@ -86,20 +86,26 @@ def search(args: argparse.Namespace) -> int:
         answers = list(
             search.search_each(args.images, args.k, where=where, buckets=args.bucket, exhaustive=args.exhaustive)
         )
-        _refuse_all_unreadable(answers)
-        if args.montage:
-            draw(answers, search.settings.gallery.folder, args.montage)
-        if args.json:
-            return _print_json([asdict(answer) for answer in answers])
-        for answer in answers:
-            terminal.print_answer(answer, items=search.count())
-            if args.why:
-                terminal.print_route(answer)
-        if where and not any(answer.hits for answer in answers) and (reason := search.nothing_has(where)):
-            terminal.print_note(f"note      {reason}")
-        if args.montage:
-            terminal.print_written({"montage": args.montage})
+        failed = [answer for answer in answers if answer.error is not None]
+        if len(failed) < len(answers):
+            _show_answers(args, search, answers)
+    if failed:
+        raise _unreadable(failed, len(args.images))
     return 0
+
+
+def _show_answers(args: argparse.Namespace, search: VisualSearch, answers: Sequence[Answer]) -> None:
+    if args.montage:
+        draw(answers, search.settings.gallery.folder, args.montage)
+    if args.json:
+        _print_json([asdict(answer) for answer in answers])
+        return
+    for answer in answers:
+        terminal.print_answer(answer, items=search.count())
+        if args.why:
+            terminal.print_route(answer)
+    if args.montage:
+        terminal.print_written({"montage": args.montage})
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -163,6 +169,8 @@ def _progress(args: argparse.Namespace) -> Iterator[Progress]:
 def _show_index(search: VisualSearch, summary: IndexSummary) -> None:
     """Print what indexing did, and what is worth knowing of what was new."""
     terminal.print_index_summary(summary.as_dict())
+    if summary.former_gallery is not None:
+        terminal.print_note(f"note      this model was indexed from {summary.former_gallery} until now")
     if summary.unmatched:
         pictures = count(summary.unmatched, "picture")
         terminal.print_note(f"note      {pictures} do not fit gallery.path and have no columns from it")
@@ -191,12 +199,11 @@ def _refuse_missing_queries(settings: Application) -> None:
             raise DataError(message, slug="queries-missing")
 
 
-def _refuse_all_unreadable(answers: Sequence[Answer]) -> None:
-    """Fail with the first reason where not a single query could be searched."""
-    errors = [answer for answer in answers if answer.error is not None]
-    if errors and len(errors) == len(answers):
-        first = errors[0]
-        raise PictureError(f"{first.query.path}: {first.error}.", slug="query-unreadable")
+def _unreadable(failed: Sequence[Answer], asked: int) -> PictureError:
+    """Return the error of queries that could not be searched, with the first one's reason."""
+    first = f"{failed[0].query.path}: {failed[0].error}."
+    many = "" if asked == 1 else f"{len(failed)} of {asked} pictures could not be searched, the first is "
+    return PictureError(many + first, slug="query-unreadable")
 
 
 def _pairs(given: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -44,7 +44,12 @@ class Embedder:
     def ready(self) -> None:
         """Load what searches need, by a first pass over a grey picture, so that none of them waits for it."""
         if isinstance(self._extractor, Trunk):
-            self.embed([Crop(np.full((8, 8, 3), 128, np.uint8))])
+            self.embed([_grey()])
+
+    def ready_for_vectors(self) -> None:
+        """Load what indexing needs in the same way, so that weights which cannot be loaded are known by then."""
+        if isinstance(self._extractor, Trunk):
+            self.vectors([_grey()])
 
     def vectors(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) embeddings only, as indexing wants them."""
@@ -71,3 +76,7 @@ class Embedder:
             return Embedded(self.vectors([]), np.empty((0, len(self.buckets)), np.float32))
         pooled, probabilities = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         return Embedded(trunk.finish(pooled), probabilities)
+
+
+def _grey() -> Crop:
+    return Crop(np.full((8, 8, 3), 128, np.uint8))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from visualsearch.errors import EngineError
@@ -40,6 +40,8 @@ def replacing(target: Path) -> Iterator[Path]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Let one process at a time work in ``folder``; the lock goes with the process, however it ends.
 
+    A folder that is made for it goes again if the block fails and has put nothing there.
+
     Raises:
         EngineError: another process is at work there, or the folder cannot be written.
     """
@@ -48,9 +50,11 @@ def exclusive(folder: Path) -> Iterator[None]:
     except ImportError:  # no such locks on Windows: two processes there do the same work twice, and end well
         yield
         return
+    lock = folder / ".lock"
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = lock.open("w")
     except OSError as error:
         message = (
             f"{folder}: expected to write here; received {error.strerror}. Free space or fix the rights, and run again."
@@ -62,7 +66,20 @@ def exclusive(folder: Path) -> Iterator[None]:
         except OSError as error:
             message = f"{folder}: another process is indexing here. Wait for it, and run again."
             raise EngineError(message, slug="busy") from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if new and os.listdir(folder) == [lock.name]:
+                lock.unlink()
+                _remove_empty(new)
+            raise
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the innermost first, up to the first that something lies in."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def write_text(target: Path, text: str) -> None:

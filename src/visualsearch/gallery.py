@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +19,9 @@ from visualsearch.errors import DataError
 
 _NOT_OURS = frozenset({"__MACOSX", "@eaDir"})
 """Folders of thumbnails and copies that archives and file servers leave behind."""
+
+LOOKED_AT = 10_000
+"""Files at most by which the pattern of a folder's pictures is found."""
 
 
 class GallerySettings(Protocol):
@@ -123,6 +128,16 @@ def file_of(folder: Path, path: str) -> Path:
         return file
     name = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), path.encode())
     return folder / os.fsdecode(name)
+
+
+def in_its_place(folder: Path) -> str:
+    """Say what a shell would find a folder's pictures by: where the first lie, those of the most frequent suffix."""
+    for depth in ("*", "*/*", "*/*/*"):
+        files = islice(folder.glob(depth), LOOKED_AT)
+        suffixes = Counter(file.suffix for file in files if file.suffix.lower() in SUFFIXES)
+        if suffixes:
+            return f"try {shlex.quote(str(folder))}/{depth}{suffixes.most_common(1)[0][0]}"
+    return "there are no pictures in it"
 
 
 def _listing(

@@ -30,9 +30,11 @@ from PIL import (  # a plug-in's import registers its format
     WebPImagePlugin,
 )
 
+from visualsearch.beginnings import beginning
 from visualsearch.colours import from_array, to_rgb
 from visualsearch.datatypes import Pixels
 from visualsearch.errors import PictureError
+from visualsearch.gallery import in_its_place
 
 LIMIT_PIXELS = 160_000_000
 """Pictures with more pixels are refused by their header; as RGB this many take 480 MB."""
@@ -80,7 +82,7 @@ def read(path: Path | str) -> bytes:
     except FileNotFoundError as error:
         raise PictureError("there is no such file", slug="picture-missing") from error
     except IsADirectoryError as error:
-        raise PictureError("a folder, not a file", slug="picture-unreadable") from error
+        raise PictureError(f"a folder, not a picture: {in_its_place(Path(path))}", slug="picture-unreadable") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise PictureError(f"the file cannot be read: {why}", slug="picture-unreadable") from error
@@ -176,7 +178,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         if accepted and not isinstance(accepted, str):  # a string: Pillow was built without this format
             with _foreign_errors(name):
                 return factory(io.BytesIO(data), "")
-    raise PictureError(f"not a picture: the file starts with {data[:16]!r}", slug="not-a-picture")
+    raise PictureError(f"not a picture: {beginning(data)}", slug="not-a-picture")
 
 
 def _rgb(image: Image.Image, name: str, limit_pixels: int) -> Pixels:

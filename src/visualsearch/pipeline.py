@@ -157,11 +157,6 @@ class VisualSearch:
             explaining.check_buckets(searcher, request)
             return explaining.why_not(self._parts, searcher, image, path, request)
 
-    def nothing_has(self, where: Mapping[str, str]) -> str | None:
-        """Say which value of a filter no picture has, and the nearest that exists; None where each is known."""
-        with self._searcher().use() as searcher:
-            return explaining.nothing_has(searcher, where)
-
     def check(self, *, deep: bool = False) -> list[Finding]:
         """Return what is well and what is missing in YAML, machine, model and index."""
         return findings(self._parts, deep)

@@ -73,6 +73,22 @@ def test_json_of_index_train_search_and_evaluate(yml: Path, capsys: pytest.Captu
     assert evaluation["routed"]["compared"] == pytest.approx(6 / 18)
 
 
+def test_before_a_training_an_evaluation_says_that_its_routed_figures_are_exhaustive(
+    yml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["index", "-q"])
+    untrained = "no classifier is trained, so the routed search is the exhaustive one: run `visualsearch train`"
+    assert untrained in printed(capsys, "evaluate")["notes"]
+    assert main(["evaluate", "--report", "report.html"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    page = (yml.parent / "report.html").read_text()
+    assert untrained in shown and untrained in page
+    without = ["--set", "buckets={none: true}", "evaluate"]
+    assert any("fewer than two buckets" in note for note in printed(capsys, *without)["notes"])
+    main(["train", "-q"])
+    assert not any("exhaustive one" in note for note in printed(capsys, "evaluate")["notes"])
+
+
 def test_the_one_click_run_leaves_results_and_a_second_one_embeds_nothing(
     yml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,14 +129,33 @@ def test_a_single_class_is_searched_exhaustively_and_cannot_be_trained(
     assert (code, "single-bucket" in said) == (3, True)
 
 
-def test_some_unreadable_queries_are_answered_and_all_unreadable_are_an_error(
+def test_some_unreadable_queries_exit_with_3_after_the_answers_for_the_others(
     yml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["index", "-q"])
-    good, bad = printed(capsys, "search", "gallery/red/red00.png", "nowhere.png")
-    assert (good["error"], bad["error"]) == (None, "there is no such file")
-    code, said = complaint(capsys, "search", "nowhere.png")
-    assert (code, "nowhere.png: there is no such file" in said) == (3, True)
+    capsys.readouterr()
+    both = ["search", "gallery/red/red00.png", "nowhere.png"]
+    assert main([*both, "--json", "--montage", "seen.png"]) == 3
+    out, err = capsys.readouterr()
+    good, bad = json.loads(out)
+    assert (good["error"], good["hits"][0]["path"], bad["error"]) == (None, "red/red00.png", "there is no such file")
+    assert json.loads(err)["error"]["slug"] == "query-unreadable"
+    assert (yml.parent / "seen.png").exists()
+    assert main(both) == 3
+    out, err = capsys.readouterr()
+    assert "red/red00.png" in out
+    said = "1 of 2 pictures could not be searched, the first is nowhere.png: there is no such file."
+    assert " ".join(err.split()) == f"error: {said} [query-unreadable]"
+    assert main([*both[:2], "gallery/red/red01.png"]) == 0
+    capsys.readouterr()
+    assert main(["search", "nowhere.png"]) == 3
+    assert capsys.readouterr() == ("", "error: nowhere.png: there is no such file. [query-unreadable]\n")
+
+
+def test_a_folder_as_query_is_answered_with_what_to_name_instead(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    code, said = complaint(capsys, "search", "gallery")
+    assert (code, "gallery: a folder, not a picture: try gallery/*/*.png." in said) == (3, True)
 
 
 def test_why_and_why_not(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,6 +218,50 @@ def test_queries_that_are_missing_are_told_before_the_work(yml: Path, capsys: py
     assert not (yml.parent / "model").exists()
 
 
+def test_an_index_of_another_extractor_names_it_and_the_way_out(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    coarse = ["--set", "extractor={name: 'fakes:Grid', cells: 2}"]
+    code, said = complaint(capsys, *coarse, "search", "gallery/red/red00.png")
+    then, now = "{name: fakes:Grid, cells: 4}", "{name: fakes:Grid, cells: 2}"
+    assert (code, f"made with extractor: {then}, and the YAML names {now}." in said) == (3, True)
+    assert "`name:`" in said
+    levels = [one["says"] for one in printed(capsys, *coarse, "check", code=4) if one["level"] == "problem"]
+    assert any(then in says for says in levels)
+    (yml.parent / "gallery").rename(yml.parent / "renamed")
+    capsys.readouterr()
+    assert main(["--set", "gallery.folder=renamed", "index"]) == 0
+    said = capsys.readouterr().out
+    assert f"this model was indexed from {yml.parent / 'gallery'} until now" in said and "18 unchanged" in said
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "slug"),
+    [
+        ("gallery.folder=nowhere", 3, "gallery-missing"),
+        ("extractor={name: resnet50, weights: 'file:none.npz'}", 4, "weights-missing"),
+        ("extractor={name: mobilenet, weights: 'file:garbage.npz'}", 4, "weights-layout"),
+        ("buckets.column=brand", 3, "unknown-column"),
+    ],
+)
+def test_a_first_index_that_fails_leaves_nothing_behind(
+    yml: Path, capsys: pytest.CaptureFixture[str], override: str, code: int, slug: str
+) -> None:
+    (yml.parent / "garbage.npz").write_text("garbage")
+    before = sorted(yml.parent.rglob("*"))
+    assert main(["--set", "out=models/new", "--set", override, "index", "--json"]) == code
+    assert json.loads(capsys.readouterr().err)["error"]["slug"] == slug
+    assert sorted(yml.parent.rglob("*")) == before
+
+
+def test_a_failed_index_removes_nothing_that_was_there(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "-q"])
+    (yml.parent / "empty").mkdir()
+    missing = ["--set", "extractor={name: resnet50, weights: 'file:none.npz'}", "index"]
+    assert complaint(capsys, *missing)[0] == complaint(capsys, "--set", "out=empty", *missing)[0] == 4
+    assert (yml.parent / "empty").is_dir()
+    assert printed(capsys, "index")["unchanged"] == 18
+
+
 def test_a_template_that_fits_no_path_is_an_error(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = complaint(capsys, "--set", "gallery.path={label}/{a}/{b}", "index")
     assert (code, "blue/blue00.png" in said) == (3, True)
@@ -191,8 +270,19 @@ def test_a_template_that_fits_no_path_is_an_error(yml: Path, capsys: pytest.Capt
 def test_a_filter_that_nothing_satisfies_names_the_nearest_value(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["index", "-q"])
     capsys.readouterr()
-    assert main(["search", "gallery/red/red00.png", "--where", "label=gren"]) == 0
-    assert "no picture has label=gren. Did you mean 'green'?" in capsys.readouterr().out
+    query = ["search", "gallery/red/red00.png", "--where", "label=Gren"]
+    said = "no picture has label 'Gren'; did you mean 'green'?"
+    assert main(query) == 0
+    assert capsys.readouterr().out.count(said) == 1
+    main(["train", "-q"])
+    capsys.readouterr()
+    for options in ([], ["--set", "routing.widen=[more, all]"], ["--bucket", "blue"], ["--exhaustive"]):
+        (answer,) = printed(capsys, *query, *options)
+        assert (answer["hits"], answer["route"]["steps"][-1]["why"], len(answer["route"]["steps"])) == ([], said, 2)
+    (elsewhere,) = printed(capsys, *query[:-1], "label=green", "--bucket", "blue")
+    assert (elsewhere["hits"], len(elsewhere["route"]["steps"])) == ([], 1), "there are such pictures, not in there"
+    assert printed(capsys, "forget", "--where", "label=green")["forgotten"]
+    assert printed(capsys, *query)[0]["route"]["steps"][-1]["why"] == "no picture has label 'Gren'"
 
 
 def test_options_stand_before_or_behind_the_command(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -276,3 +366,55 @@ def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixtur
     assert main(["search", "gallery/red/red00.png", "--json"]) == 3
     told = json.loads(capsys.readouterr().err)
     assert told["error"]["slug"] == "index-missing"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["search"], "visualsearch search: the following arguments are required: IMAGE"),
+        (["serch", "a.jpg"], "invalid choice: 'serch'"),
+        (["search", "a.jpg", "-k", "two"], "argument -k: invalid int value: 'two'"),
+        (["search", "a.jpg", "--where", "label"], "expected COLUMN=VALUE; received 'label'"),
+        (["copy"], "visualsearch copy: the following arguments are required: --to"),
+        (["index", "--rebild"], "unrecognized arguments: --rebild"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_an_error_like_others(
+    capsys: pytest.CaptureFixture[str], argv: list[str], says: str
+) -> None:
+    for whole in (["--json", *argv], [*argv, "--json"]):
+        assert main(whole) == 2
+        out, err = capsys.readouterr()
+        told = json.loads(err)
+        assert (out, set(told), set(told["error"]), told["error"]["slug"]) == (
+            "", {"error"}, {"slug", "message"}, "usage",
+        )  # fmt: skip
+        assert says in told["error"]["message"]
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("usage: visualsearch"), f"{says}" in err) == ("", True, True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["index"], "Stopped: what is indexed so far stays, and the same command goes on from there."),
+        ([], "Stopped: what is indexed so far stays, and the same command goes on from there; a training"),
+        (["train"], "Stopped: index and classifier are as they were; run it again to train from the beginning."),
+        (["evaluate"], "Stopped: what was done so far is kept; run the same command again to go on."),
+    ],
+)
+def test_an_interrupted_command_says_calmly_what_is_kept(
+    yml: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str], says: str
+) -> None:
+    from fakes import Grid
+
+    if argv[:1] in (["train"], ["evaluate"]):
+        main(["index", "-q"])
+    monkeypatch.setattr(Grid, "fails_after", 0)
+    code, said = complaint(capsys, *argv)
+    assert (code, said.startswith(says), "error" in said) == (130, True, False)
+    assert main([*argv, "--json"]) == 130
+    told = json.loads(capsys.readouterr().err)
+    assert told["error"]["slug"] == "interrupted"
+    assert told["error"]["message"].startswith(says)

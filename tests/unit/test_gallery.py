@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from visualsearch.errors import DataError
-from visualsearch.gallery import Listing, Picture, content_hash, file_of, list_pictures, require_column
+from visualsearch.gallery import Listing, Picture, content_hash, file_of, in_its_place, list_pictures, require_column
 
 
 @dataclass(frozen=True)
@@ -193,3 +194,26 @@ def test_nothing_is_written_into_the_folder(tmp_path: Path) -> None:
 
 def test_content_hash_is_sha_256() -> None:
     assert content_hash(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["a.png", "b.JPG", "c.JPG", "d.txt", "e.txt", "f.txt"], "*.JPG"),
+        (["note.txt", "mug/a.jpg", "mug/b.jpeg", "bowl/c.jpeg"], "*/*.jpeg"),
+        (["x/y/1.webp"], "*/*/*.webp"),
+    ],
+)
+def test_in_place_of_a_folder_a_pattern_is_named_that_finds_its_pictures(
+    tmp_path: Path, names: list[str], pattern: str
+) -> None:
+    folder = make(tmp_path / "my queries", *names)
+    said = in_its_place(folder)
+    assert said == f"try '{folder}'/{pattern}"
+    shell = subprocess.run(["sh", "-c", f"ls {said.removeprefix('try ')}"], capture_output=True, text=True, check=True)
+    found = {str(Path(line).relative_to(folder)) for line in shell.stdout.splitlines()}
+    assert found == {name for name in names if name.endswith(pattern.rpartition("*")[2])}
+
+
+def test_a_folder_without_pictures_has_no_pattern(tmp_path: Path) -> None:
+    assert in_its_place(make(tmp_path, "a.txt")) == "there are no pictures in it"

@@ -16,6 +16,7 @@ from fakes import Grid, paint, paint_gallery
 from PIL import Image
 
 from visualsearch import DataError, EngineError, PictureError, UsageError, VisualSearch
+from visualsearch.stores.embedded_store import EmbeddedStore
 
 YAML = """
 name: painted
@@ -274,6 +275,58 @@ def test_a_gallery_that_vanished_deletes_nothing(gallery: Path) -> None:
         shutil.rmtree(gallery)
         shutil.move(gallery.parent / "elsewhere", gallery)
         assert counts(search.index(prune=True)) == {"removed": 12, "unchanged": 6}
+
+
+def test_a_gallery_that_moved_embeds_nothing_and_another_one_is_refused(gallery: Path, tmp_path: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+    model = contents(search)
+    moved = gallery.rename(tmp_path / "moved")
+    with opened(moved) as search:
+        assert indexed(search) == ({"unchanged": 18}, 0)
+        assert search.index().former_gallery is None
+    other = paint_gallery(tmp_path / "other", labels=("violet", "orange"))
+    for number, picture in enumerate(other.rglob("*.png")):
+        paint(picture, seed=1000 + number)
+    for cells in (4, 2):  # as the index was made, and with another extractor, whose index would begin anew
+        refusal = f"was indexed from {moved}, and 18 of its 18 .*`name:` of its own"
+        with opened(other, cells=cells) as search, pytest.raises(DataError, match=refusal):
+            search.index()
+    with opened(moved) as search:
+        assert contents(search).keys() == model.keys()
+        assert indexed(search)[1] == 0
+    with opened(other, cells=2) as search:
+        summary = search.index(prune=True)
+        assert (counts(summary), summary.former_gallery) == ({"added": 12}, moved)
+
+
+def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_more(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, list[Any]]] = []
+    search_store = EmbeddedStore.search
+
+    def noting(self: EmbeddedStore, vectors: Any, k: int, buckets: Any, where: Any) -> Any:
+        asked.append((k, list(buckets)))
+        return search_store(self, vectors, k, buckets, where)
+
+    monkeypatch.setattr(EmbeddedStore, "search", noting)
+    with opened(gallery, widen="[more, all]") as search:
+        search.index()
+        search.train()
+        queries = [gallery / "red/red00.png", gallery / "blue/blue00.png"]
+        answers = list(search.search_each(queries, k=3, where={"label": "violett"}))
+        routed = [frozenset({"red"}), frozenset({"blue"})]
+        assert asked == [(3, routed), (1, [None])]
+        assert [[step.why for step in answer.route.steps][1:] for answer in answers if answer.route] == [
+            ["no picture has label 'violett'"]
+        ] * 2
+        asked.clear()
+        assert len(search.search(queries[0], k=3, where={"label": "blue"}).hits) == 3, "found where it was widened to"
+        assert asked[:2] == [(3, [frozenset({"red"})]), (1, [None])]
+        asked.clear()
+        assert len(search.search(queries[0], k=3, where={"label": "red"}).hits) == 3
+        assert asked == [(3, [frozenset({"red"})])], "nothing is asked where something was found"
 
 
 def test_filters_and_chosen_buckets(gallery: Path) -> None:

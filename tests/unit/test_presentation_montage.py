@@ -127,6 +127,29 @@ def test_labels_fit_and_keep_their_end(text: str) -> None:
     assert short == text or short[-6:] == text[-6:]
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("gallery/some-folder/red-mug-03.jpg", "red-mug-03.jpg"),
+        ("strangers-of-all-kinds/tractor-02.jpg", "tractor-02.jpg"),
+        ("a-folder/name-of-18-mm.jpg", "name-of-18-mm.jpg"),
+    ],
+)
+def test_a_file_name_that_fits_is_never_cut(text: str, kept: str) -> None:
+    draw, font = ImageDraw.Draw(Image.new("RGB", (1, 1))), ImageFont.load_default(13)
+    name = draw.textlength(kept, font)
+    for width in range(int(name) + 1, int(draw.textlength(text, font)) + 20, 7):
+        short = fitted(text, width, draw, font)
+        assert short.endswith(kept)
+        assert draw.textlength(short, font) <= width
+        longer = next(
+            (f"{text[:n]}…/{kept}" for n in range(len(text), 0, -1) if short == f"{text[: n - 1]}…/{kept}"), ""
+        )
+        assert not longer or draw.textlength(longer, font) > width, "one more letter of the folders had room"
+    cut = fitted(text, int(name) - 10, draw, font)
+    assert "/" not in cut and cut[0] == kept[0] and cut[-4:] == ".jpg"
+
+
 def test_a_folder_that_is_a_file_is_one_sentence(gallery: Path) -> None:
     with pytest.raises(EngineError) as caught:
         draw_montage([], gallery, lambda one: None, gallery / "wide.png" / "m.png")

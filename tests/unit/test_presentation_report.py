@@ -187,6 +187,27 @@ def test_figures_tables_and_charts_say_what_was_measured(full: Page) -> None:
     assert "25 ms" in text  # the median of 10, 20, 30, 40
 
 
+def test_a_number_and_its_unit_stay_on_one_line(full: Page) -> None:
+    text = "\n".join(full.texts)
+    unit = r"(%|ms|s|min|h|bytes)(?!\w)"
+    assert [found.group() for found in re.finditer(rf"\d {unit}", text)] == []
+    assert {found.group() for found in re.finditer(rf"\d\N{{NO-BREAK SPACE}}{unit}", text)} >= {
+        "5\N{NO-BREAK SPACE}%", "0\N{NO-BREAK SPACE}%", "1\N{NO-BREAK SPACE}ms", "0\N{NO-BREAK SPACE}bytes",
+    }  # fmt: skip
+
+
+def test_a_heading_without_a_sentence_keeps_its_distance_from_the_first_card(full: Page, tmp_path: Path) -> None:
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    rule = re.search(r"section > h2 \+ :not\(\.note, \.filter\) \{ margin-top: (\d+)px; \}", text)
+    assert rule is not None and int(rule[1]) >= 12
+    bare = page(tmp_path / "bare.html", [answer(1)])
+    tags = [(tag, a.get("class") or "") for tag, a in bare.tags]
+    place = next(i for i, (tag, a) in enumerate(bare.tags) if tag == "h2" and a.get("id") == "queries-title")
+    assert tags[place + 1] == ("article", "query"), (
+        "no sentence stands between them here, so the rule is what parts them"
+    )
+
+
 def test_a_single_epoch_is_no_curve(tmp_path: Path) -> None:
     training = {"top1": {"chosen": 0.5, "head": 0.5}, "curves": [{"epoch": 1, "loss": 1.0, "val_top1": 0.5}]}
     shown = page(tmp_path / "r.html", [], training=training)

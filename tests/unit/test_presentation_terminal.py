@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -190,8 +191,10 @@ def test_progress_shows_work_that_says_nothing_more_and_drops_what_stopped_early
     console = Console(file=stream, force_terminal=True, width=80, color_system=None)
     with TerminalProgress(console, patience_s=0.05) as progress:
         progress("converting", 0, 0)
-        time.sleep(0.5)
+        time.sleep(1.5)
         assert "converting" in stream.getvalue()
+        assert re.search(r"converting.* 1\.0 s", stream.getvalue()), "how long it takes already"
+        assert "0/?" not in stream.getvalue() and "-:--" not in stream.getvalue()
         progress("training", 3, 8)
         time.sleep(0.5)
         assert "3/8" in stream.getvalue()

@@ -18,7 +18,7 @@ SOURCE = Path(visualsearch.__file__).parent
 
 LAYERS = (
     ("secrets", "errors", "datatypes", "progress", "files"),
-    ("plugins", "model", "ahead", "columns", "colours"),
+    ("plugins", "model", "ahead", "columns", "colours", "beginnings"),
     ("images", "gallery", "changes", "routing"),
     ("crops", "runtimes", "extractors", "classifiers", "stores"),
     ("embedder", "config_yaml", "config_errors", "kinds", "config", "config_schema", "evaluation"),

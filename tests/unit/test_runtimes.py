@@ -193,6 +193,43 @@ def test_old_graphs_make_room(openvino: Callable[[], Runtime], graph: Any, tmp_p
     assert len(left) == KEPT + 1 and f"key{KEPT + 1}" in left
 
 
+def test_only_what_is_used_is_kept_and_searches_in_flight_go_on(
+    openvino: Callable[[], Runtime], graph: Any, tmp_path: Path
+) -> None:
+    runtime = openvino()
+    forwards = [runtime.compile(lambda: graph, key) for key in ("old", "used", "older")]
+    before = [forward(pictures(2)) for forward in forwards]
+    (at_work := tmp_path / "runtime" / ".part-of-another-process").mkdir()
+    (at_work / "card.json").write_text("{}")
+    openvino().keep_only({"used", "not made yet"})
+    assert {path.name for path in (tmp_path / "runtime").iterdir()} == {"used", at_work.name}
+    for forward, outputs in zip(forwards, before, strict=True):
+        for mine, theirs in zip(forward(pictures(2)), outputs, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    openvino().compile(refuse, "used")
+
+
+def test_a_graph_that_is_removed_while_it_is_read_is_built_again(
+    openvino: Callable[[], Runtime], graph: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visualsearch.runtimes import openvino as module
+
+    openvino().compile(lambda: graph, "key")
+    intact, remover = module._intact, openvino()
+
+    def removed_behind_it(kept: Path) -> bool:
+        found = intact(kept)
+        monkeypatch.setattr(module, "_intact", intact)
+        remover.keep_only(())
+        return found
+
+    monkeypatch.setattr(module, "_intact", removed_behind_it)
+    built = []
+    outputs = openvino().compile(lambda: built.append(1) or graph, "key")(pictures(2))
+    assert (built, [output.shape for output in outputs]) == ([1], [(2, 8), (2, 5), (2, 8)])
+    openvino().compile(refuse, "key")
+
+
 SEARCH = """
 import sys
 from pathlib import Path

@@ -98,6 +98,16 @@ class Job:
     progress: Progress = silent
 
 
+@runtime_checkable
+class GraphClassifier(Protocol):
+    """A classifier that has graphs of its own compiled."""
+
+    @property
+    def graph_keys(self) -> frozenset[str]:
+        """Return the keys under which a runtime may keep them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """One epoch; None where nothing was held out.

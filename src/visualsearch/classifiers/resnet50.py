@@ -93,6 +93,15 @@ class ResNet50Classifier:
         """Return what identifies the joint graph; None where the whole network was trained."""
         return fingerprint("joint", self.trunk.graph_key, self._key) if self._fork else None
 
+    @property
+    def graph_keys(self) -> frozenset[str]:
+        """Return the keys of its graphs: joint and alone, or the whole network."""
+        return frozenset({self._own_key, self.joint_key or self._own_key})
+
+    @property
+    def _own_key(self) -> str:
+        return fingerprint("alone", self.trunk.graph_key, self._key) if self._fork else fingerprint("whole", self._key)
+
     def joint(self) -> keras.Model:
         """Return the graph preprocessed pictures → (pooled features, probabilities)."""
         return joined(self.trunk.graph(), read_tail(self._path), self._fork or "")
@@ -107,9 +116,8 @@ class ResNet50Classifier:
     def _forward(self) -> Forward:
         fork = self._fork
         if fork is None:
-            return self._runtime.compile(lambda: read_tail(self._path), fingerprint("whole", self._key))
-        key = fingerprint("alone", self.trunk.graph_key, self._key)
-        return self._runtime.compile(lambda: alone(self.trunk.graph(), read_tail(self._path), fork), key)
+            return self._runtime.compile(lambda: read_tail(self._path), self._own_key)
+        return self._runtime.compile(lambda: alone(self.trunk.graph(), read_tail(self._path), fork), self._own_key)
 
 
 def identity(trunk: Trunk) -> str:

@@ -9,7 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from visualsearch.presentation.wording import duration
 
 PATIENCE_S = 2.0
 """Work that is done sooner shows no bar."""
@@ -77,8 +80,8 @@ class TerminalProgress:
             self._bar = Progress(
                 TextColumn("{task.description:<30.30}"),
                 BarColumn(bar_width=24, complete_style="blue", finished_style="blue", pulse_style="blue"),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+                _Steps(),
+                _Left(compact=True, elapsed_when_finished=True),
                 console=self.console,
                 transient=True,
             )
@@ -97,6 +100,22 @@ class TerminalProgress:
         if self._bar is not None:
             self._bar.stop()
         self._stage = self._timer = self._bar = None
+
+
+class _Steps(MofNCompleteColumn):
+    """How many steps are done; how long it takes already where nobody knows how many there are."""
+
+    def render(self, task: Task) -> Text:
+        """Return ``3/8`` or ``12 s``."""
+        return super().render(task) if task.total else Text(duration(round(task.elapsed or 0)))
+
+
+class _Left(TimeRemainingColumn):
+    """How long it will still take, where that can be known."""
+
+    def render(self, task: Task) -> Text:
+        """Return ``00:12`` or nothing."""
+        return super().render(task) if task.total else Text()
 
 
 def _own_stderr() -> Console:

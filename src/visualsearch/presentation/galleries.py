@@ -16,7 +16,7 @@ from visualsearch.presentation import charts
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.parts import Section
 from visualsearch.presentation.thumbnails import Kind, ThumbnailOf
-from visualsearch.presentation.wording import count, duration, percent, printable, query_name, why
+from visualsearch.presentation.wording import count, duration, percent, printable, query_name, unbroken, why
 
 EXAMPLES = 12
 FOLDED = 84
@@ -205,7 +205,7 @@ def _cost(answer: Answer) -> Markup | None:
         return None
     where = f" in {count(len(answer.route.buckets), 'bucket')}" if answer.route.buckets else ""
     took = f" · {duration(answer.timings_ms['total'] / 1000)}" if "total" in answer.timings_ms else ""
-    told = tag("p", f"compared {percent(answer.route.compared)}{where}{took}", class_="cost")
+    told = tag("p", unbroken(f"compared {percent(answer.route.compared)}{where}{took}"), class_="cost")
     reason = why(answer.route)
     return join(told, tag("p", reason, class_="cost") if reason else None)
 

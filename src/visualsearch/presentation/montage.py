@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -175,7 +176,7 @@ class _Sheet:
             right_edge -= 18
 
     def _text(self, left: int, top: int, text: str, colour: str, font: Font) -> None:
-        """Write one line, its middle left out where it is wider than a tile."""
+        """Write one line, shortened where it is wider than a tile."""
         self.draw.text((left, top), fitted(printable(text), SIDE, self.draw, font), colour, font)
 
     def _wrapped(self, left: int, top: int, text: str) -> None:
@@ -188,15 +189,17 @@ class _Sheet:
 
 
 def fitted(text: str, width: int, draw: ImageDraw.ImageDraw, font: Font) -> str:
-    """Return ``text``, or its start and its longer end around an ellipsis, at most ``width`` pixels wide."""
-    if draw.textlength(text, font) <= width:
+    """Return ``text`` at most ``width`` pixels wide: a path loses of its folders first, then of its name's middle."""
+
+    def fits(short: str) -> bool:
+        return draw.textlength(short, font) <= width
+
+    if fits(text):
         return text
-    for kept in range(len(text) - 1, 0, -1):
-        head = kept // 3
-        short = f"{text[:head]}…{text[len(text) - kept + head :]}"
-        if draw.textlength(short, font) <= width:
-            return short
-    return "…"
+    folder, slash, name = text.rpartition("/")
+    shorter_folders = (f"{folder[:kept]}…/{name}" for kept in reversed(range(len(folder) if slash else 0)))
+    shorter_names = (f"{name[: kept // 3]}…{name[kept // 3 - kept :]}" for kept in reversed(range(1, len(name))))
+    return next(filter(fits, chain(shorter_folders, [name], shorter_names)), "…")
 
 
 def _name(answer: Answer) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visualsearch.presentation.markup import Markup, join, tag
-from visualsearch.presentation.wording import printable
+from visualsearch.presentation.wording import printable, unbroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Section:
     def markup(self) -> Markup:
         """Return the section as HTML."""
         heading = tag("h2", self.title, id=f"{self.name}-title")
-        note = tag("p", self.note, class_="note") if self.note else None
+        note = tag("p", unbroken(self.note), class_="note") if self.note else None
         return tag("section", heading, note, self.body, id=self.name, aria_labelledby=f"{self.name}-title")
 
 
 def table(caption: str, head: Sequence[tuple[str, str]], rows: Sequence[Sequence[Markup]]) -> Markup:
     """Return a table; ``head`` gives each column its name and class, ``rows`` hold finished cells."""
-    names = [tag("th", name, scope="col", class_=kind or None) for name, kind in head]
+    names = [tag("th", unbroken(name), scope="col", class_=kind or None) for name, kind in head]
     body = [tag("tr", *row) for row in rows]
     inner = join(tag("caption", caption), tag("thead", tag("tr", *names)), tag("tbody", *body))
     return tag("div", tag("table", inner), class_="wide", tabindex=0, role="region", aria_label=caption)
@@ -40,4 +40,4 @@ def row_head(text: str) -> Markup:
 
 def cell(child: str | Markup, kind: str | None = None) -> Markup:
     """Return a cell; ``kind`` is its class."""
-    return tag("td", child, class_=kind)
+    return tag("td", child if isinstance(child, Markup) else unbroken(child), class_=kind)

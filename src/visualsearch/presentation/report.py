@@ -18,7 +18,7 @@ from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.palette import DARK, LIGHT, Palette
 from visualsearch.presentation.parts import Section
 from visualsearch.presentation.thumbnails import ThumbnailOf
-from visualsearch.presentation.wording import count, percent
+from visualsearch.presentation.wording import count, percent, unbroken
 
 PICTURE_BYTES = 4_000_000
 """What the thumbnails may take before base64 makes them a third larger."""
@@ -72,13 +72,13 @@ def _page(title: str, lead: str, parts: Sequence[Section]) -> str:
     links = [tag("li", tag("a", part.title, href=f"#{part.name}")) for part in parts]
     return Template(_resource("report.html")).substitute(
         title=join(title),
-        lead=join(lead),
+        lead=join(unbroken(lead)),
         light=_variables(LIGHT),
         dark=_variables(DARK),
         style=_resource("report.css"),
         links=join(*links),
         sections=join(*(part.markup() for part in parts)),
-        footer=join(FOOTER),
+        footer=join(unbroken(FOOTER)),
     )
 
 

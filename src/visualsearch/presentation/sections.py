@@ -13,7 +13,7 @@ from visualsearch.evaluation.runs import RunRow
 from visualsearch.presentation import charts, figures
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.parts import Section, cell, row_head, table
-from visualsearch.presentation.wording import count, duration, percent, printable
+from visualsearch.presentation.wording import count, duration, percent, printable, unbroken
 
 STAGES = ("decode", "crop", "embed", "search", "total")
 CONFUSIONS_SHOWN = 12
@@ -42,7 +42,7 @@ def evaluation_section(evaluation: Mapping[str, Any] | None) -> Section | None:
     ]
     rows = [_evaluation_row(evaluation, label, path) for label, path in figures.lines(evaluation)]
     body = table("Routed and exhaustive search, means over queries", head, rows)
-    told = tag("ul", *(tag("li", note) for note in figures.notes(evaluation)), class_="muted")
+    told = tag("ul", *(tag("li", unbroken(note)) for note in figures.notes(evaluation)), class_="muted")
     left_out = int(figures.figure(evaluation, "unanswerable") or 0)
     note = "The exhaustive search compares a query with every picture: it is what routing is measured against."
     if left_out:
@@ -101,8 +101,8 @@ def settings_section(settings: Mapping[str, Any]) -> Section:
 
 
 def _card(title: str, big: str, *below: str | Markup) -> Markup:
-    texts = (child if isinstance(child, Markup) else tag("p", child) for child in below)
-    return tag("article", tag("h3", title), tag("p", big, class_="big"), *texts, class_="card")
+    texts = (child if isinstance(child, Markup) else tag("p", unbroken(child)) for child in below)
+    return tag("article", tag("h3", title), tag("p", unbroken(big), class_="big"), *texts, class_="card")
 
 
 def _hit_rate_card(evaluation: Mapping[str, Any] | None) -> list[Markup]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
@@ -9,6 +10,8 @@ from visualsearch.datatypes import Answer, Hit, Probability, Route
 
 Judge = Callable[[Answer, Hit], bool | None]
 """Is this hit right? None: nobody knows."""
+
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|bytes|MiB|pixels)(?!\w))")
 
 
 def nobody_knows(answer: Answer, hit: Hit) -> bool | None:
@@ -57,6 +60,15 @@ def percent(share: float | None) -> str:
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
     return f"{100 * share:.{2 if abs(share) < 0.00095 else 1}f} %"
+
+
+def unbroken(text: str) -> str:
+    r"""Keep each number on one line with its unit, where lines are broken by whoever shows them.
+
+    >>> unbroken("50.0 % of 3 pictures in 1 min 15 s")
+    '50.0\xa0% of 3 pictures in 1\xa0min 15\xa0s'
+    """
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def count(number: int, noun: str, nouns: str | None = None) -> str:

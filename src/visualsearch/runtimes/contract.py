@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -29,4 +29,8 @@ class Runtime(Protocol):
         ``key`` identifies graph and weights: a runtime that keeps compiled graphs on disk
         returns the kept one without calling ``build`` (so without importing TensorFlow).
         """
+        ...
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Remove the graphs kept on disk under other keys; what was compiled goes on, here and in other processes."""
         ...

@@ -7,7 +7,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,16 @@ class OpenVINORuntime:
         """
         with self._lock:
             return self._load_kept(key) or self._convert(build(), key)
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Remove the graphs kept under other keys; a process that is about to read one converts it anew."""
+        if self._folder is None:
+            return
+        for kept in self._folder.glob("*/card.json"):
+            if kept.parent.name not in keys and not kept.parent.name.startswith("."):
+                with suppress(OSError):
+                    kept.unlink()  # first: without it nobody takes what is left for whole
+                shutil.rmtree(kept.parent, ignore_errors=True)
 
     def _load_kept(self, key: str) -> Forward | None:
         if self._folder is None or not _intact(self._folder / key):

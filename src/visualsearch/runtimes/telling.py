@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from visualsearch.progress import Progress
@@ -30,3 +30,7 @@ class TellingRuntime:
             return self._runtime.compile(build, key)
         finally:
             self._progress(STAGE, 1, 1)
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Have the runtime remove all other graphs."""
+        self._runtime.keep_only(keys)

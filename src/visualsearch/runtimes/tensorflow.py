@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,3 +37,6 @@ class TensorFlowRuntime:
             return [output.numpy() for output in traced(tf.constant(batch, tf.float32))]
 
         return forward
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Do nothing: no graph is kept."""

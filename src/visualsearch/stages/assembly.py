@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from visualsearch.classifiers import load_classifier
-from visualsearch.classifiers.contract import Classifier
+from visualsearch.classifiers.contract import Classifier, GraphClassifier, Trunk, VectorClassifier
 from visualsearch.config import Application
 from visualsearch.crops import CROPS
 from visualsearch.crops.contract import Cropper
@@ -73,6 +75,19 @@ class Parts:
         """Return extractor and classifier as one."""
         return Embedder(self.extractor, self.classifier, self.runtime)
 
+    def forget_classifier(self) -> None:
+        """Have the next look at the classifier find what was trained since the last one."""
+        for part in ("classifier", "embedder"):
+            self.__dict__.pop(part, None)
+
+    def remove_unused_graphs(self) -> None:
+        """Remove compiled graphs that neither extractor nor classifier uses, where it is known what they use."""
+        extractor, classifier = self.extractor, self.classifier
+        if not isinstance(extractor, Trunk) or not isinstance(classifier, GraphClassifier | VectorClassifier | None):
+            return
+        own = classifier.graph_keys if isinstance(classifier, GraphClassifier) else frozenset[str]()
+        self.runtime.keep_only({extractor.graph_key, *own})
+
     @cached_property
     def shelf(self) -> Shelf:
         """Return the place of the index."""
@@ -85,6 +100,17 @@ class Parts:
     def embedding_fingerprint(self) -> str:
         """Return what the index must have been made with."""
         return fingerprint(self.cropper.fingerprint, self.extractor.fingerprint)
+
+    @property
+    def made_with(self) -> str:
+        """Return how what the index was made with differs from what the YAML names now."""
+        then, now = self.model.card().get("settings", {}), self.settings.public_dict()
+        for part in ("extractor", "crop"):
+            if part not in then:
+                return "another extractor or crop than the YAML names"
+            if then[part] != now[part]:
+                return f"{part}: {_flow(then[part])}, and the YAML names {_flow(now[part])}"
+        return "other weights than those that the YAML names"
 
     @property
     def classifier_purpose(self) -> str:
@@ -118,8 +144,8 @@ class Parts:
         if store.fingerprint != self.embedding_fingerprint:
             store.close()
             message = (
-                f"{self.settings.out}: the index was made with another extractor or crop than the YAML names. "
-                "Run `visualsearch index`."
+                f"{self.settings.out}: the index was made with {self.made_with}. "
+                "Run `visualsearch index` to make it anew, or give this YAML a `name:` of its own to keep both."
             )
             raise DataError(message, slug="index-stale")
         self.embedder.ready()
@@ -133,6 +159,8 @@ class Parts:
             routing.at_most,
             self.model_name,
             "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
+            self.bucket_column,
+            self.model.card().get("index", {}).get("values", {}),
         )
 
     @property
@@ -140,3 +168,9 @@ class Parts:
         """Return the model's name and fingerprints, as answers carry it."""
         buckets = self.classifier.fingerprint[:8] if self.classifier is not None else "none"
         return f"{self.settings.name}@{self.embedding_fingerprint[:8]}-{buckets}"
+
+
+def _flow(options: Mapping[str, Any]) -> str:
+    """Write a plug-in's options as a YAML would, the name first, those that say nothing left out."""
+    keys = sorted((key for key in options if options[key] is not None), key=lambda key: (key != "name", key))
+    return "{" + ", ".join(f"{key}: {options[key]}" for key in keys) + "}"

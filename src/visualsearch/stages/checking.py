@@ -118,7 +118,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
         return
     with closing(live) as store:
         if store.fingerprint != parts.embedding_fingerprint:
-            yield Finding("problem", "index", "made with another extractor or crop than the YAML names: run index")
+            yield Finding("problem", "index", f"made with {parts.made_with}: run index, or give this YAML another name")
             return
         yield Finding("ok", "index", f"{store.count()} items of {store.dim} dimensions")
         failures = store.failures()

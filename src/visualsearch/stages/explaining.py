@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from visualsearch.errors import PictureError, UsageError
 from visualsearch.gallery import file_of
 from visualsearch.images import Picturelike
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.filters import nearest
 from visualsearch.stages.retrieval import retrieve
 from visualsearch.stages.searching import Request, Searcher, largest
 
@@ -47,20 +47,7 @@ def check_columns(parts: Parts, where: Mapping[str, str]) -> None:
         if column not in known:
             there = ", ".join(known) or "it has none"
             message = f"where: expected a column of the gallery ({there}); received {column!r}."
-            raise UsageError(message + _nearest(column, known), slug="unknown-column")
-
-
-def nothing_has(searcher: Searcher, where: Mapping[str, str]) -> str | None:
-    """Say which value of a filter no picture has, with the nearest one that exists; None where each is known."""
-    values: dict[str, set[str]] = {column: set() for column in where}
-    for page in searcher.store.pages():
-        for item in page:
-            for column in where:
-                values[column].update({item.columns[column]} if column in item.columns else ())
-    for column, value in where.items():
-        if value not in values[column]:
-            return f"no picture has {column}={value}.{_nearest(value, values[column])}"
-    return None
+            raise UsageError(message + _meant(column, known), slug="unknown-column")
 
 
 def check_buckets(searcher: Searcher, request: Request) -> None:
@@ -73,7 +60,7 @@ def check_buckets(searcher: Searcher, request: Request) -> None:
     for name in request.buckets or ():
         if name not in known:
             message = f"bucket: expected one of the index's {len(known)} buckets; received {name!r}."
-            raise UsageError(message + _nearest(name, known), slug="unknown-bucket")
+            raise UsageError(message + _meant(name, known), slug="unknown-bucket")
 
 
 def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, request: Request) -> str:
@@ -135,6 +122,6 @@ def _relative(parts: Parts, path: str) -> str:
     return resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else given.as_posix()
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def _meant(name: str, known: Collection[str]) -> str:
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near is not None else ""

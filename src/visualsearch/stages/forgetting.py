@@ -8,6 +8,7 @@ from contextlib import closing
 from visualsearch.errors import DataError, UsageError
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.explaining import check_columns
+from visualsearch.stages.filters import known_values
 
 
 def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None) -> list[str]:
@@ -44,6 +45,10 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
         store.bury(wanted)
         store.delete([item.id for item in doomed])
         store.clear_failures([path for path, content in failures.items() if content in wanted])
+    gone = {item.id for item in doomed}
+    values = known_values(item.columns for item in items if item.id not in gone)
+    if index := parts.model.card().get("index"):
+        parts.model.update(index={**index, "values": values})
     return sorted({item.path for item in doomed} | {path for path in paths if path in failures})
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, 
 from visualsearch.images import read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.filters import known_values
 from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, describe
 from visualsearch.stores.contract import Store
 
@@ -40,25 +42,33 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     _refuse_idle_template(parts, listing)
     column = bucket_column(parts, listing.columns)
     with exclusive(parts.model.path):
+        former = former_gallery(parts)
+        if former is not None and not prune:
+            _refuse_other_gallery(parts, listing, former)
         fit_reduction(parts, listing, progress)
         with filling(parts, rebuild) as store:
             items = [item for page in store.pages() for item in page]
             changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
-            _refuse_mass_removal(changes, items, listing, prune)
+            if not prune:
+                _refuse_mass_removal(changes, items, listing, former)
             ids_of: defaultdict[str, list[str]] = defaultdict(list)
             for item in items:
                 ids_of[item.path].append(item.id)
             writer = Writer(store, parts.cropper, parts.extractor.embed, buckets_of(column), progress)
             summary = writer.apply(changes, ids_of)
-            reassign(store, buckets_of(column))
+            pages = list(store.pages())  # a store need not bear writes between two pages
+            reassign(store, pages, buckets_of(column))
             counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
+            values = known_values(item.columns for page in pages for item in page)
         parts.model.update(
             name=parts.settings.name,
             settings=parts.settings.public_dict(),
             embedding={"fingerprint": parts.embedding_fingerprint, "dim": parts.extractor.dim},
-            index={**counts, "bucket_column": column},
+            index={**counts, "bucket_column": column, "values": values},
         )
-    return replace(summary, seconds=time.perf_counter() - start, unmatched=listing.unmatched)
+        parts.remove_unused_graphs()
+    seconds = time.perf_counter() - start
+    return replace(summary, seconds=seconds, unmatched=listing.unmatched, former_gallery=former)
 
 
 @contextmanager
@@ -74,6 +84,7 @@ def filling(parts: Parts, rebuild: bool) -> Iterator[Store]:
             yield live
         return
     if live is None:
+        parts.embedder.ready_for_vectors()  # what fails here leaves no empty index behind
         # The first index is live while it grows: what was written is searchable, however it ends.
         parts.shelf.publish(parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim))
         with closing(_opened(parts)) as first:
@@ -114,10 +125,10 @@ def buckets_of(column: str | None) -> BucketsOf:
     return lambda columns: (columns[column],) if column is not None and column in columns else ()
 
 
-def reassign(store: Store, assign: BucketsOf) -> int:
+def reassign(store: Store, pages: Iterable[Sequence[Item]], assign: BucketsOf) -> int:
     """Move items whose buckets changed, with the vectors they have; return how many."""
     moved = 0
-    for page in list(store.pages()):  # a store need not bear writes between two pages
+    for page in pages:
         stale = [item for item in page if item.buckets != assign(item.columns)]
         if stale:
             fresh = [replace(item, buckets=assign(item.columns)) for item in stale]
@@ -157,11 +168,48 @@ def _refuse_idle_template(parts: Parts, listing: Listing) -> None:
         raise DataError(message, slug="path-template-idle")
 
 
-def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, prune: bool) -> None:
+def former_gallery(parts: Parts) -> Path | None:
+    """Return the folder that the model was indexed from, where it is not the YAML's."""
+    folder = parts.model.card().get("settings", {}).get("gallery", {}).get("folder")
+    if folder is None or Path(folder).resolve() == parts.settings.gallery.folder.resolve():
+        return None
+    return Path(folder)
+
+
+def _refuse_other_gallery(parts: Parts, listing: Listing, former: Path) -> None:
+    """Refuse to put another gallery's index in the place of one that this extractor cannot use.
+
+    One that it can use is compared by content instead, as soon as the changes are known.
+    """
+    live = parts.shelf.live()
+    if live is None:
+        return
+    with closing(live):
+        if live.fingerprint == parts.embedding_fingerprint:
+            return
+        stored = {item.path for page in live.pages() for item in page}
+    gone = stored - {picture.path for picture in listing.pictures}
+    if len(gone) * 2 > len(stored):
+        raise _other_gallery(listing, former, len(gone), len(stored))
+
+
+def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, former: Path | None) -> None:
     stored = len({item.path for item in items})
-    if len(changes.removed) * 2 > stored and not prune:
-        message = (
-            f"{listing.folder}: {len(changes.removed)} of {stored} indexed pictures are gone. Nothing was changed; "
-            "check the folder, or run `index --prune` to remove them from the index."
-        )
-        raise DataError(message, slug="too-many-gone")
+    gone = len(changes.removed)
+    if gone * 2 <= stored:
+        return
+    if former is not None:
+        raise _other_gallery(listing, former, gone, stored)
+    message = (
+        f"{listing.folder}: {gone} of {stored} indexed pictures are gone. Nothing was changed; "
+        "check the folder, or run `index --prune` to remove them from the index."
+    )
+    raise DataError(message, slug="too-many-gone")
+
+
+def _other_gallery(listing: Listing, former: Path, gone: int, stored: int) -> DataError:
+    message = (
+        f"{listing.folder}: the model of this name was indexed from {former}, and {gone} of its {stored} pictures "
+        "are not here. Nothing was changed; give this YAML a `name:` of its own, or run `index --prune` to replace it."
+    )
+    return DataError(message, slug="other-gallery")

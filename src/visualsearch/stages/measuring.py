@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from visualsearch.gallery import Picture, file_of, list_pictures
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import ahead, batches
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.judging import Judge, Question, relevant_column
 from visualsearch.stages.lookalikes import near_duplicates
 from visualsearch.stages.memo import STAGES, QueryMemo, stacked
 from visualsearch.stages.retrieval import Retrieved, retrieve
@@ -49,44 +50,6 @@ class _Folder:
     table: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One query picture, and the gallery's own pictures that may not answer it."""
-
-    picture: Picture
-    stranger: bool = False
-    left_out: frozenset[str] = frozenset()
-
-    @property
-    def key(self) -> str:
-        """Return by what the memo knows the picture; a stamp alone can be that of several files."""
-        return f"{self.picture.file}|{self.picture.stamp}"
-
-
-@dataclass(slots=True)
-class _Judge:
-    """Knows which items are right for a query."""
-
-    items: Mapping[str, Item]
-    relevant: str | None
-    group: str
-    bucket_column: str | None
-    by_value: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    buckets: int = 0
-    """How many there are: the size of a route that probes everything."""
-
-    def __post_init__(self) -> None:
-        self.buckets = len({bucket for item in self.items.values() for bucket in item.buckets})
-        for item in self.items.values():
-            if self.relevant is not None and self.relevant in item.columns:
-                self.by_value[item.columns[self.relevant]].add(item.id)
-
-    def right_items(self, question: _Question) -> set[str]:
-        if self.relevant is None or question.stranger or self.relevant not in question.picture.columns:
-            return set()
-        return self.by_value[question.picture.columns[self.relevant]] - question.left_out
-
-
 def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation:
     """Search the YAML's queries (or the gallery, one picture left out at a time) and measure.
 
@@ -99,7 +62,8 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     items = {item.id: item for page in searcher.store.pages() for item in page}
     questions = list(_questions(parts, items))
     columns = {column for question in questions for column in question.picture.columns}
-    judge = _Judge(items, _relevant(parts, columns, items), group_column(parts), parts.bucket_column)
+    relevant = relevant_column(parts.settings.queries.relevant, columns, items)
+    judge = Judge(items, relevant, group_column(parts), parts.bucket_column)
     memo = QueryMemo.open(parts.model.path / "queries.npz", searcher.model)
     rows: list[RunRow] = []
     answers: list[Answer] = []
@@ -118,19 +82,19 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant)
 
 
-def _questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Question]:
+def _questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[Question]:
     queries = parts.settings.queries
     if queries.folder is None:
         yield from _left_out_questions(parts, items)
     else:
         listing = list_pictures(_Folder(queries.folder, queries.path))
-        yield from (_Question(picture) for picture in listing.pictures)
+        yield from (Question(picture) for picture in listing.pictures)
     if queries.strangers is not None:
         listing = list_pictures(_Folder(queries.strangers, queries.path))
-        yield from (_Question(picture, stranger=True) for picture in listing.pictures)
+        yield from (Question(picture, stranger=True) for picture in listing.pictures)
 
 
-def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Question]:
+def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[Question]:
     """Yield each indexed picture, with itself and what looks like it left out."""
     by_path: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items.values():
@@ -139,12 +103,14 @@ def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[_Qu
     for path, group in by_path.items():
         file = file_of(parts.settings.gallery.folder, path)
         out = frozenset(item.id for other in (path, *alike[path]) for item in by_path[other])
-        yield _Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
+        yield Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
 
 
-def _notes(parts: Parts, searcher: Searcher, judge: _Judge) -> list[str]:
+def _notes(parts: Parts, searcher: Searcher, judge: Judge) -> list[str]:
     """Return what must be known beside the figures."""
     notes = []
+    if not searcher.embedder.buckets:
+        notes.append(_unrouted(judge))
     if judge.relevant is None:
         notes.append(
             "no column says which hits are right (`instance`, `label`, or queries.relevant): only cost is known"
@@ -159,7 +125,17 @@ def _notes(parts: Parts, searcher: Searcher, judge: _Judge) -> list[str]:
     return notes
 
 
-def _remember(searcher: Searcher, batch: Sequence[_Question], memo: QueryMemo) -> None:
+def _unrouted(judge: Judge) -> str:
+    """Say why routed figures are the exhaustive ones, and what to do about it."""
+    if judge.bucket_column is None or judge.buckets < 2:
+        return (
+            "the gallery has fewer than two buckets, so the routed search is the exhaustive one: "
+            "name a column with more values in buckets.column"
+        )
+    return "no classifier is trained, so the routed search is the exhaustive one: run `visualsearch train`"
+
+
+def _remember(searcher: Searcher, batch: Sequence[Question], memo: QueryMemo) -> None:
     """Embed those pictures of the batch that the memo does not know; unreadable ones stay unknown."""
     new = [question for question in batch if question.key not in memo.entries]
     prepared = ahead(lambda question: largest(searcher.prepare(question.picture.file)), new)
@@ -177,7 +153,7 @@ def _remember(searcher: Searcher, batch: Sequence[_Question], memo: QueryMemo) -
 
 
 def _searched(
-    searcher: Searcher, questions: Sequence[_Question], memo: QueryMemo, judge: _Judge
+    searcher: Searcher, questions: Sequence[Question], memo: QueryMemo, judge: Judge
 ) -> Iterator[tuple[RunRow, Answer]]:
     if not questions:
         return
@@ -211,7 +187,7 @@ def _without(found: Found, left_out: frozenset[str]) -> Found:
     return Found(tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1)), found.compared)
 
 
-def _row(question: _Question, near: Retrieved, far: Retrieved, total: int, guess: str | None, judge: _Judge) -> RunRow:
+def _row(question: Question, near: Retrieved, far: Retrieved, total: int, guess: str | None, judge: Judge) -> RunRow:
     right, columns = judge.right_items(question), question.picture.columns
 
     def judged(hits: Sequence[Hit]) -> tuple[bool, ...]:
@@ -234,19 +210,3 @@ def _row(question: _Question, near: Retrieved, far: Retrieved, total: int, guess
         best_score=far.found.hits[0].score if far.found.hits else None,
         stranger=question.stranger,
     )
-
-
-def _relevant(parts: Parts, columns: Collection[str], items: Mapping[str, Item]) -> str | None:
-    """Return the column by which a hit is right: the YAML's, else ``instance``, else ``label``, else None."""
-    gallery = {column for item in items.values() for column in item.columns}
-    wanted = parts.settings.queries.relevant
-    for column in (wanted,) if wanted else ("instance", "label"):
-        if column in columns and column in gallery:
-            return column
-    if wanted is None:
-        return None
-    message = (
-        f"queries.relevant: expected a column that both gallery and queries have; received {wanted!r}. "
-        f"The gallery has {', '.join(sorted(gallery)) or 'none'}, the queries {', '.join(sorted(columns)) or 'none'}."
-    )
-    raise DataError(message, slug="unknown-column")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from visualsearch.datatypes import Found, Matrix, Route, Step, Vector
 from visualsearch.embedder import Embedded
 from visualsearch.routing import Plan, Router
+from visualsearch.stages.filters import nothing_has
 from visualsearch.stores.contract import Store
 
 
@@ -21,7 +22,7 @@ class Retrieved:
 
     def route(self, total: int) -> Route:
         """Return the route as the answer shows it, for an index of ``total`` items."""
-        return Route(self.plan.buckets or (), tuple(self.steps), self.found.compared / max(total, 1))
+        return Route(self.plan.buckets or (), tuple(self.steps), _share(self.found, total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,12 @@ class Reach:
     where: Mapping[str, str]
     enough: int
     """Hits with which no search widens: k, or fewer where some of the k are only to be left out again."""
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What columns have, as far as it is known: to say what was meant by a filter that nothing satisfies."""
 
 
 def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Reach) -> list[Retrieved]:
-    """Search each row within its plan; widen for rows that found fewer than k hits.
+    """Search each row within its plan; widen for rows that found fewer than k hits, unless no item could be one.
 
     The ladder (``more``, ``all``) is climbed by routed rows only. Each rung probes a superset
     of the one before, so the last step's cost is the query's.
@@ -48,10 +51,23 @@ def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Rea
         Retrieved(plan, found, [_step(plan, found, total, plan.why)])
         for plan, found in zip(plans, answers, strict=True)
     ]
-    if embedded.probabilities is not None:
+    if _in_vain(store, embedded.vectors, retrieved, reach):
+        sentence = nothing_has(reach.where, reach.values)
+        for one in retrieved:
+            one.steps.append(_step(one.plan, one.found, total, sentence))
+    elif embedded.probabilities is not None:
         for rung in reach.ladder:
             _climb(store, embedded.vectors, embedded.probabilities, retrieved, rung, reach)
     return retrieved
+
+
+def _in_vain(store: Store, vectors: Matrix, retrieved: Sequence[Retrieved], reach: Reach) -> bool:
+    """Return whether no item satisfies the filter; where nothing was found, one search more tells."""
+    if not retrieved or not reach.where or any(one.found.hits for one in retrieved):
+        return False
+    if any(one.plan.buckets is None for one in retrieved):
+        return True
+    return reach.router.at_most >= 1.0 and not store.search(vectors[:1], 1, [None], reach.where)[0].hits
 
 
 def _climb(
@@ -75,4 +91,9 @@ def _wider(router: Router, rung: str, plan: Plan, probabilities: Vector) -> Plan
 
 
 def _step(plan: Plan, found: Found, total: int, why: str) -> Step:
-    return Step(why, len(plan.buckets or ()), found.compared / max(total, 1))
+    return Step(why, len(plan.buckets or ()), _share(found, total))
+
+
+def _share(found: Found, total: int) -> float:
+    """Return the share of the index that was compared; it may have grown since its items were counted."""
+    return min(1.0, found.compared / max(total, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,9 @@ class Searcher:
     model: str
     no_classifier: str
     """Why a search without classifier is exhaustive."""
+    bucket_column: str | None = None
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What the gallery's columns have, as the last index found it."""
 
     def answer(self, prepared: Sequence[Prepared], request: Request) -> list[Answer]:
         """Return the answers for crops that are ready; those without a crop get their reason."""
@@ -78,7 +81,8 @@ class Searcher:
         """Return how far a search may go in the index as it is now."""
         counts, total = self.store.bucket_counts(), self.store.count()
         router = Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
-        return Reach(router, self.ladder, request.k, request.where, request.enough or request.k)
+        values = self.values if self.bucket_column is None else {**self.values, self.bucket_column: counts.keys()}
+        return Reach(router, self.ladder, request.k, request.where, request.enough or request.k, values)
 
     def prepare(self, image: Picturelike) -> list[Prepared]:
         """Decode and crop one picture; a picture that cannot be read is one entry with its reason."""

@@ -34,7 +34,7 @@ def train(parts: Parts, progress: Progress) -> Training:
                 "exhaustive. Name a column in buckets.column."
             )
             raise DataError(message, slug="no-buckets")
-        reassign(store, buckets_of(column))
+        reassign(store, list(store.pages()), buckets_of(column))
         items = [item for page in store.pages() for item in page if item.buckets]
     crops = _CropReader(parts, {item.id: item for item in items})
     examples = [Example(item.id, item.buckets[0], _group(parts, item)) for item in items]
@@ -51,6 +51,9 @@ def train(parts: Parts, progress: Progress) -> Training:
     index = {**parts.model.card().get("index", {}), "bucket_column": column}
     parts.model.update(index=index)
     parts.model.update(training={**training.as_dict(), "made_for": parts.classifier_purpose})
+    parts.forget_classifier()
+    parts.embedder.ready()  # here and not in the first search, which would wait for it
+    parts.remove_unused_graphs()
     return training
 
 

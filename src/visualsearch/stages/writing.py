@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from visualsearch.changes import Changes
@@ -37,12 +38,14 @@ class IndexSummary:
     seconds: float
     unmatched: int = 0
     """Pictures whose path does not fit ``gallery.path``."""
+    former_gallery: Path | None = None
+    """The folder that the model was indexed from before, where it was another."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``index --json`` prints."""
         failed = [{"path": one.path, "reason": one.reason} for one in self.failed]
         told = {**asdict(self), "failed": failed, "seconds": round(self.seconds, 3)}
-        del told["unmatched"]
+        del told["unmatched"], told["former_gallery"]
         return told
 
 
