@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo elasticsearch test soak check format docs lock clean
+.PHONY: help demo demo-elasticsearch elasticsearch test soak check format docs lock clean
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -10,10 +10,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	done)
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## index, train and search the sample gallery; the first time it installs into .venv
 	$(BIN)/python VisualSearch.py -yml application.yaml
+
+demo-elasticsearch: $(READY) ## the same on an Elasticsearch of its own: every hit beside the embedded store's (Java, Maven)
+	$(BIN)/python tools/demo_elasticsearch.py
 
 elasticsearch: $(READY) ## start an Elasticsearch at port 9200 to try things out, until Ctrl-C (Java, Maven; ARGS=--help)
 	$(BIN)/python tools/elasticsearch start --port 9200 $(ARGS)

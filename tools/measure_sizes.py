@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import secrets
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +30,24 @@ from visualsearch.datatypes import Item, Source  # noqa: E402
 from visualsearch.stages.writing import item_id  # noqa: E402
 from visualsearch.stores.elasticsearch import ElasticsearchShelf  # noqa: E402
 
-LABELS = 16
-INSTANCES = 8
+LABELS, INSTANCES = 16, 8
+PARTS = 4
+"""How many segments are written at least, so that there is something to merge."""
+
+VECTOR_FILES, SOURCE_FILES = "ve", "fd"
+"""How the endings of Lucene's files begin: of vectors, quantised ones and graphs; of stored fields."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Bytes of an item, all of them and where they lie."""
+    """Bytes of an item."""
 
-    total: float
     vector: float
     source: float
-    """The document as it was given, compressed, with its id."""
+    """The document, compressed, with its id; from here on all but the last of merged segments."""
+    total: float
+    written: float
+    """All of an item before a merge: its JSON, vector included, is kept until then in case a replica asks for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         with Cluster(given.version) as cluster:
-            found = {kind: measured(cluster.addresses, kind, given.items, given.dim) for kind in sizing.KINDS}
+            found = measured(cluster.addresses, given.items, given.dim)
     except (Missing, Failed) as error:
         print(error, file=sys.stderr)
         return 4
@@ -64,30 +72,73 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def measured(hosts: Sequence[str], kind: str, items: int, dim: int) -> Measured:
-    """Write an index, merge it, and ask the server what it takes."""
-    name = f"measured-{kind.replace('_', '-')}"
-    shelf = ElasticsearchShelf(ElasticsearchShelf.Options(hosts=tuple(hosts), index=name, type=kind), Path("/"))
+def measured(
+    hosts: Sequence[str], items: int, dim: int, kinds: Sequence[str] = sizing.KINDS, history_s: float = 90
+) -> dict[str, Measured]:
+    """Write an index of each type, ask the server what it takes, merge it, ask again, and remove it.
+
+    Args:
+        hosts: addresses of the server.
+        items: how many are written.
+        dim: of their vectors.
+        kinds: the types.
+        history_s: how long to wait at most until the server lets go what it keeps for replicas.
+    """
     with Elasticsearch(list(hosts), request_timeout=600) as client:
-        store = shelf.begin("measured", dim)
-        vectors = np.random.default_rng(0).standard_normal((items, dim)).astype(np.float32)
-        store.upsert(
-            [_item(number) for number in range(items)], vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        )
-        shelf.publish(store)
-        alias = f"visualsearch-{name}"
-        client.indices.forcemerge(index=alias, max_num_segments=1)
-        client.indices.flush(index=alias, force=True)
-        [index] = client.indices.get_alias(name=alias)
-        used = client.indices.disk_usage(index=alias, run_expensive_tasks=True)[index]
-        total = client.indices.stats(index=alias, metric="store")["_all"]["primaries"]["store"]["size_in_bytes"]
-        client.indices.delete(index=f"{index},{alias}-state")
-    fields = used["fields"]
-    return Measured(
-        total=total / items,
-        vector=fields["vector"]["knn_vectors_in_bytes"] / items,
-        source=used["all_fields"]["stored_fields_in_bytes"] / items,
-    )
+        indices = {kind: _write(client, hosts, kind, items, dim) for kind in kinds}
+        written = {kind: _store_bytes(client, index) for kind, index in indices.items()}
+        _let_history_go(client, list(indices.values()), history_s)
+        made = {kind: _merged(client, index, items, written[kind]) for kind, index in indices.items()}
+        states = [index.removesuffix("-v1") + "-state" for index in indices.values()]
+        client.indices.delete(index=[*indices.values(), *states])
+    return made
+
+
+def _write(client: Elasticsearch, hosts: Sequence[str], kind: str, items: int, dim: int) -> str:
+    """Write an index through the product's own store and return its name."""
+    name = f"measured-{kind.replace('_', '-')}-{secrets.token_hex(4)}"
+    shelf = ElasticsearchShelf(ElasticsearchShelf.Options(hosts=tuple(hosts), index=name, type=kind), Path("/"))
+    vectors = np.random.default_rng(0).standard_normal((items, dim)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store = shelf.begin("measured", dim)
+    for rows in np.array_split(np.arange(items), PARTS):
+        store.upsert([_item(int(row)) for row in rows], vectors[rows])
+        client.indices.refresh(index=f"visualsearch-{name}-next")
+    shelf.publish(store)
+    [index] = client.indices.get_alias(name=f"visualsearch-{name}")
+    client.indices.flush(index=index, force=True)
+    return str(index)
+
+
+def _merged(client: Elasticsearch, index: str, items: int, written: int) -> Measured:
+    client.indices.put_settings(index=index, settings={"index.compound_format": False})  # one file for each thing
+    client.indices.forcemerge(index=index, max_num_segments=1)
+    client.indices.flush(index=index, force=True)
+    asked = client.indices.stats(index=index, metric="segments", include_segment_file_sizes=True)
+    files = asked["_all"]["primaries"]["segments"]["file_sizes"]
+
+    def size_of(beginning: str) -> float:
+        return sum(file["size_in_bytes"] for kind, file in files.items() if kind.startswith(beginning)) / items
+
+    return Measured(size_of(VECTOR_FILES), size_of(SOURCE_FILES), _store_bytes(client, index) / items, written / items)
+
+
+def _store_bytes(client: Elasticsearch, index: str) -> int:
+    return int(client.indices.stats(index=index, metric="store")["_all"]["primaries"]["store"]["size_in_bytes"])
+
+
+def _let_history_go(client: Elasticsearch, indices: Sequence[str], seconds: float) -> None:
+    """Wait until no copy may ask for the operations any more, which the server looks at twice a minute."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not all(_without_history(client, index) for index in indices):
+        time.sleep(1)
+    client.indices.flush(index=list(indices), force=True)
+
+
+def _without_history(client: Elasticsearch, index: str) -> bool:
+    [[shard]] = client.indices.stats(index=index, level="shards")["indices"][index]["shards"].values()
+    kept_from = min(lease["retaining_seq_no"] for lease in shard["retention_leases"]["leases"])
+    return bool(kept_from > shard["seq_no"]["max_seq_no"])
 
 
 def _item(number: int) -> Item:
@@ -105,14 +156,16 @@ def _item(number: int) -> Item:
 def rows(found: dict[str, Measured], dim: int) -> list[str]:
     """Return the table: formula, measurement and deviation for each type."""
     lines = [
-        "| type | a vector by the formula | measured | deviation | `_source` | all beside the vector | an item, all |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| type | a vector by the formula | measured | deviation | `_source` | all beside the vector | an item, all | "
+        "before a merge |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for kind, one in found.items():
         formula = sizing.vector_disk(kind, dim)
-        off = one.vector / formula - 1
-        cells = (f"{one.vector:,.0f}", f"{off:+.1%}", f"{one.source:,.0f}", f"{one.total - one.vector:,.0f}")
-        lines.append(f"| `{kind}` | {formula:,} | {' | '.join(cells)} | {one.total:,.0f} |".replace("%", " %"))
+        off = f"{one.vector / formula - 1:+.1%}".replace("%", " %")
+        beside = one.total - one.vector
+        cells = [f"{number:,.0f}" for number in (one.source, beside, one.total, one.written)]
+        lines.append(f"| `{kind}` | {formula:,} | {one.vector:,.0f} | {off} | {' | '.join(cells)} |")
     return lines
 
 

@@ -1,4 +1,7 @@
+#!/usr/bin/env python
 """How large an index in Elasticsearch becomes: bytes of an item by type, shards, disk and nodes.
+
+    tools/sizing.py --items 5e6 --dim 512 --replicas 2
 
 The formulas for vectors are those of Elasticsearch's guide "Tune approximate kNN search"; what an
 item takes beside its vector was measured by tools/measure_sizes.py, and is yours to measure.
@@ -6,8 +9,9 @@ item takes beside its vector was measured by tools/measure_sizes.py, and is your
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 KINDS = ("flat", "hnsw", "int8_flat", "int8_hnsw")
@@ -16,7 +20,7 @@ KINDS = ("flat", "hnsw", "int8_flat", "int8_hnsw")
 GRAPH_BYTES = 4 * 16
 """Of a vector's edges in a graph: 4 · m, with the server's m of 16."""
 
-ITEM_BYTES = 400
+ITEM_BYTES = 450
 """Of an item beside its vector: `_source`, id, path, columns, buckets, hashes."""
 
 SHARD_BYTES, SHARD_ITEMS = 50e9, 200e6
@@ -70,14 +74,14 @@ class Size:
     cluster_disk: float
     """With replicas, while it is rebuilt, on disks that are no fuller than FULL."""
     nodes: int
-    """That hold the hot bytes of all copies, of NODE_CACHE_BYTES each; never fewer than copies."""
+    """That hold the hot bytes of all copies, of NODE_CACHE_BYTES each; with replicas never fewer than three."""
 
 
 def size(items: float, kind: str, dim: int, replicas: int = 1, item_bytes: float = ITEM_BYTES) -> Size:
     """Return what an index of so many items takes.
 
     >>> size(100e6, "flat", 256)
-    Size(hot=102400000000.0, disk=142400000000.0, shards=3, cluster_disk=1005176470588.2354, nodes=7)
+    Size(hot=102400000000.0, disk=147400000000.0, shards=3, cluster_disk=1040470588235.2942, nodes=7)
     """
     copies = 1 + replicas
     hot = items * vector_hot(kind, dim)
@@ -87,7 +91,7 @@ def size(items: float, kind: str, dim: int, replicas: int = 1, item_bytes: float
         disk=disk,
         shards=math.ceil(max(disk / SHARD_BYTES, items / SHARD_ITEMS)),
         cluster_disk=disk * copies * VERSIONS / FULL,
-        nodes=max(copies, math.ceil(hot * copies / NODE_CACHE_BYTES)),
+        nodes=max(3 if replicas else 1, math.ceil(hot * copies / NODE_CACHE_BYTES)),
     )
 
 
@@ -100,13 +104,13 @@ COLUMNS: dict[str, Callable[[Size], str]] = {
 }
 
 
-def table(items: tuple[float, ...], dims: tuple[int, ...]) -> str:
-    """Return the sizes as a table in Markdown, with one replica."""
+def table(items: Sequence[float], dims: Sequence[int], replicas: int = 1, item_bytes: float = ITEM_BYTES) -> str:
+    """Return the sizes as a table in Markdown."""
     lines = [f"| items | dimensions | type | {' | '.join(COLUMNS)} |", "|--:|--:|---|" + "--:|" * len(COLUMNS)]
     for number in items:
         for dim in dims:
             for kind in KINDS:
-                cells = [cell(size(number, kind, dim)) for cell in COLUMNS.values()]
+                cells = [cell(size(number, kind, dim, replicas, item_bytes)) for cell in COLUMNS.values()]
                 lines.append(f"| {_number(number)} | {dim:,} | `{kind}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -125,9 +129,29 @@ def written(amount: float) -> str:
 
 
 def _number(items: float) -> str:
-    """Write a round number of items.
+    """Write a number of items.
 
-    >>> _number(10e6), _number(1e9)
-    ('10 million', '1 billion')
+    >>> _number(10e6), _number(2.5e6), _number(1e9), _number(40_000)
+    ('10 million', '2.5 million', '1 billion', '40,000')
     """
-    return f"{items / 1e9:.0f} billion" if items >= 1e9 else f"{items / 1e6:.0f} million"
+    for unit, name in ((1e9, "billion"), (1e6, "million")):
+        if items >= unit:
+            return f"{items / unit:g} {name}"
+    return f"{items:,.0f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table for the given numbers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=float, nargs="+", default=[10e6, 100e6, 1e9], help="pictures, or faces")
+    parser.add_argument("--dim", type=int, nargs="+", default=[256], help="of the vectors; default: 256")
+    parser.add_argument("--replicas", type=int, default=1, help="of each shard; default: %(default)s")
+    parser.add_argument(
+        "--item-bytes", type=float, default=ITEM_BYTES, help="of an item beside its vector; default: %(default)s"
+    )
+    given = parser.parse_args(arguments)
+    print(table(given.items, given.dim, given.replicas, given.item_bytes), end="")
+
+
+if __name__ == "__main__":
+    main()

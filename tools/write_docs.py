@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the YAML's schema and docs/commands.md from the parser.
+"""Write docs/configuration.md from the YAML's schema, docs/commands.md from the parser, the sizes in docs/production.md.
 
 python tools/write_docs.py           write them
 python tools/write_docs.py --check   only say which are out of date; exit 1 if any is
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from visualsearch.cli import parser  # noqa: E402  (src must be on the path first)
+from tools import sizing  # noqa: E402  (the root and src must be on the path first)
+from visualsearch.cli import parser  # noqa: E402
 from visualsearch.config_schema import schema  # noqa: E402
 
 MADE = "<!-- made by tools/write_docs.py; change the docstrings it is made from -->\n\n"
@@ -116,7 +117,20 @@ def _help(name: str, command: argparse.ArgumentParser) -> str:
     return f"\n## {name}\n\n```text\n{text}\n```\n"
 
 
-PAGES = {"configuration.md": configuration, "commands.md": commands}
+SIZES = "<!-- sizes: made by tools/write_docs.py from tools/sizing.py -->\n"
+END_OF_SIZES = "<!-- end of sizes -->\n"
+
+
+def production() -> str:
+    """Return the page on production with its table of sizes made anew; the rest is as it is written."""
+    page = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+    before, rest = page.split(SIZES)
+    after = rest.split(END_OF_SIZES)[1]
+    table = sizing.table(items=(10e6, 100e6, 1e9), dims=(256,))
+    return f"{before}{SIZES}\n{table}\n{END_OF_SIZES}{after}"
+
+
+PAGES = {"configuration.md": configuration, "commands.md": commands, "production.md": production}
 
 
 def main(argv: list[str] | None = None) -> int:
