@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,10 @@ from visualsearch.datatypes import Item, Vector
 from visualsearch.errors import EngineError
 from visualsearch.stores.elasticsearch_client import Busy, Connection, passes, slug_of
 from visualsearch.stores.elasticsearch_mapping import document, document_id, dumped, vector_text
+
+WAITS_FOR_A_SHARD = "500ms"
+"""How long the server holds a request for a shard that is away. It is less than any request's own time, so that the
+answer says what is missing; asking again is ours to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class Bulk:
     def __init__(self, connection: Connection, target: str, alias: bool = True, refresh: bool = False) -> None:
         """Write to ``target``, an alias or an index; ``refresh`` makes each request visible at once."""
         self._connection = connection
-        self._arguments = {"index": target, "require_alias": alias, "refresh": refresh}
+        self._arguments = {"index": target, "require_alias": alias, "refresh": refresh, "timeout": WAITS_FOR_A_SHARD}
 
     def send(self, groups: Iterable[Sequence[Operation]]) -> Outcome:
         """Send everything, unless the cluster is lost on the way."""
@@ -116,17 +120,19 @@ class Bulk:
         """
         self.raise_for(self.send([operation] for operation in operations))
 
-    def raise_for(self, outcome: Outcome) -> None:
-        """Raise what an outcome says, if it says anything."""
+    def raise_for(self, outcome: Outcome, paths: Mapping[str, str] | None = None) -> None:
+        """Raise what an outcome says, if it says anything; ``paths`` of items are for people to read."""
         if outcome.error is not None:
             raise outcome.error
         if outcome.refused:
             item, refusal = next(iter(outcome.refused.items()))
             slug = slug_of(refusal.status, refusal.kind)
+            path = (paths or {}).get(item)
+            name = repr(item) if path is None else f"{item!r} of {path}"
             more = f" (and {len(outcome.refused) - 1} more)" if len(outcome.refused) > 1 else ""
             told = self._connection.error(
                 "store-refused" if slug == "store-failed" else slug,
-                f"refused the item {item!r}{more}: {refusal.reason}",
+                f"refused the item {name}{more}: {refusal.reason}",
                 "mend it or leave it out, and run again" if slug == "store-failed" else None,
             )
             reasons = {item: one.reason for item, one in outcome.refused.items()}

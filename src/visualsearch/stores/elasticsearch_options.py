@@ -58,6 +58,14 @@ def _from_the_environment(value: str) -> str:
     return value
 
 
+def _a_key(value: str) -> str:
+    """Refuse what no header can carry, such as a line break at the end, without showing it."""
+    if not re.fullmatch(r"[\w+/=:.~-]+", value, re.ASCII):
+        what = "expected an API key as its `encoded` has it: letters, digits and + / = _ -"
+        raise ValueError(f"{what}; received other characters, such as a line break")
+    return value
+
+
 Secret = Annotated[str, AfterValidator(_from_the_environment)]
 
 
@@ -88,7 +96,7 @@ class ElasticsearchOptions(plugins.Options):
     """The user, from the environment: `${ELASTICSEARCH_USER}`."""
     password: Secret | None = None
     """The password, from the environment: `${ELASTICSEARCH_PASSWORD}`."""
-    api_key: Secret | None = None
+    api_key: Annotated[Secret, AfterValidator(_a_key)] | None = None
     """An API key instead of both, from the environment: `${ELASTICSEARCH_API_KEY}`."""
     ca: Annotated[str, AfterValidator(_a_file)] | None = None
     """`file:PATH` of the authority that signed the servers' certificates, in PEM. null: those of the system."""

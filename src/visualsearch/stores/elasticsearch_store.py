@@ -16,7 +16,8 @@ from visualsearch.stores.checks import unit_rows
 from visualsearch.stores.elasticsearch_bulk import Bulk, Operation, Outcome, deleting, writing
 from visualsearch.stores.elasticsearch_catalogue import Version
 from visualsearch.stores.elasticsearch_client import Connection
-from visualsearch.stores.elasticsearch_mapping import MARK, document_id, item_of, token, unescaped, unit_enough
+from visualsearch.stores.elasticsearch_counts import Counter
+from visualsearch.stores.elasticsearch_mapping import document_id, item_of, token, unit_enough
 from visualsearch.stores.elasticsearch_search import MOST_HITS, Seeker
 from visualsearch.stores.elasticsearch_state import State
 
@@ -32,7 +33,8 @@ NUMBERS_AT_ONCE = 500_000
 class ElasticsearchStore:
     """Items and vectors in one index, failures and tombstones in another beside it.
 
-    What this store wrote, its own reads see; other processes see it after ``refresh_s``.
+    What this store wrote, its own reads see; other processes see it after ``refresh_s``, and in
+    their counts, which are remembered for as long, after twice that at most.
     """
 
     def __init__(self, connection: Connection, version: Version, state: State) -> None:
@@ -44,6 +46,7 @@ class ElasticsearchStore:
         self.state = state
         self._bulk = Bulk(connection, version.handle)
         self._seeker = Seeker(connection, version.handle, version.kind, self._vectors)
+        self._counter = Counter(self._seen_answer, connection.options.refresh_s)
         self._lock = threading.RLock()
         self._unseen = False
         self._lost = False
@@ -71,13 +74,13 @@ class ElasticsearchStore:
         with self._writing():
             outcome = self._bulk.send(groups)
             self._take_out_halves(outcome, ([items[row].id for row in rows] for rows in paths.values()))
-            self._bulk.raise_for(outcome)
+            self._bulk.raise_for(outcome, {items[row].id: items[row].path for row in last.values()})
 
     def _take_out_halves(self, outcome: Outcome, pictures: Iterator[list[str]]) -> None:
-        """Remove what was written of the pictures of which something was refused."""
-        if not outcome.refused:
+        """Remove what was written of the pictures of which a part was refused."""
+        halves = [ids for ids in pictures if 0 < sum(item in outcome.refused for item in ids) < len(ids)]
+        if not halves:
             return
-        halves = [ids for ids in pictures if any(item in outcome.refused for item in ids)]
         left = self._bulk.send([self._deleting(item)] for ids in halves for item in ids)
         if left.error or left.refused:
             log.warning("%s: some faces of %d pictures may be missing from the index.", self.version.name, len(halves))
@@ -122,21 +125,11 @@ class ElasticsearchStore:
 
     def count(self) -> int:
         """Return how many items there are."""
-        self._see()
-        return int(self.connection.ask(lambda client: client.count(index=self.version.handle))["count"])
+        return self._counter.counts().total
 
     def bucket_counts(self) -> dict[str, int]:
         """Return how many items live in each bucket; items in no bucket are not counted."""
-        self._see()
-        asked: dict[str, Any] = {"size": AT_ONCE, "sources": [{"bucket": {"terms": {"field": "buckets"}}}]}
-        counts: dict[str, int] = {}
-        while True:
-            answer = self._answer(size=0, aggs={"buckets": {"composite": asked}})
-            page = answer["aggregations"]["buckets"]
-            counts.update({self._bucket(one["key"]["bucket"]): one["doc_count"] for one in page["buckets"]})
-            if len(page["buckets"]) < AT_ONCE:
-                return dict(sorted(counts.items()))
-            asked["after"] = page["after_key"]
+        return dict(self._counter.counts().buckets)
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Remember pictures that could not be indexed, one for each path."""
@@ -166,6 +159,7 @@ class ElasticsearchStore:
                 self.refresh()
             except EngineError as error:
                 log.warning("%s: what was written last is seen a little later: %s", self.version.name, error)
+        self._counter.forget()
         self.connection.close()
 
     def refresh(self) -> None:
@@ -194,20 +188,26 @@ class ElasticsearchStore:
             try:
                 yield
             except EngineError as error:
-                self._lost = error.slug in ("store-unreachable", "store-replaced")
+                self._lost = error.slug in ("store-unreachable", "store-busy", "store-shards", "store-replaced")
                 if error.slug == "store-read-only" and self.version.superseded(self.connection):
                     raise self.connection.error("store-replaced", f"{self.version.name} was replaced") from error
                 raise
             finally:
                 self._unseen = True
+                self._counter.forget()
 
     def _deleting(self, item: str) -> Operation:
         return deleting(document_id(item), item)
 
     def _answer(self, **asked: Any) -> Mapping[str, Any]:
         # An answer of some shards only would be a wrong one.
-        fixed = {"index": self.version.handle, "track_total_hits": False, "allow_partial_search_results": False}
-        return self.connection.ask(lambda client: dict(client.search(**fixed, **asked)))
+        fixed = {"index": self.version.handle, "allow_partial_search_results": False}
+        whole = {"track_total_hits": False, **asked, **fixed}
+        return self.connection.ask(lambda client: dict(client.search(**whole)))
+
+    def _seen_answer(self, **asked: Any) -> Mapping[str, Any]:
+        self._see()
+        return self._answer(**asked)
 
     def _search(self, **asked: Any) -> list[dict[str, Any]]:
         hits: list[dict[str, Any]] = self._answer(**asked)["hits"]["hits"]
@@ -227,10 +227,3 @@ class ElasticsearchStore:
             names[hit["_id"]]: np.array(hit["fields"]["vector"][0], np.float32)
             for hit in self._by_id(ids, at_once, asked)
         }
-
-    def _bucket(self, key: str) -> str:
-        """Return a bucket's name; of a long one the index has a token only, so an item of it is asked."""
-        if not key.startswith(f"{MARK}#"):
-            return unescaped(key)
-        hits = self._search(query={"term": {"buckets": {"value": key}}}, size=1)
-        return next((name for hit in hits for name in item_of(hit["_source"]).buckets if token(name) == key), key)
