@@ -6,10 +6,13 @@
     ├── DataError       exit 3   folders, tables and pictures
     │   └── PictureError         ... one picture that cannot be read
     └── EngineError     exit 4   store, disk, weights, runtime
+        └── RefusedItems         ... items that a store refused, beside others that it wrote
 
 A message is one sentence: where, what was expected, what came, what to do. The slug is
 stable: scripts may compare it.
 """
+
+from collections.abc import Mapping
 
 from visualsearch.secrets import hidden
 
@@ -51,6 +54,15 @@ class PictureError(DataError):
 
 class EngineError(VisualSearchError):
     """The store, the disk, the weights or the runtime failed."""
+
+
+class RefusedItems(EngineError):
+    """A store refused items for good, and wrote the others; ``reasons`` has the reason of each by its id."""
+
+    def __init__(self, message: str, *, slug: str, reasons: Mapping[str, str] | None = None) -> None:
+        """Keep the reasons beside the sentence."""
+        super().__init__(message, slug=slug)
+        self.reasons = reasons or {}
 
 
 def _rebuild(kind: type[VisualSearchError], message: str, slug: str) -> VisualSearchError:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,10 @@ from elasticsearch import Elasticsearch
 from servers import Cluster
 
 from visualsearch.datatypes import Failure, Item, Matrix, Source
+from visualsearch.embedder import Embedded
 from visualsearch.errors import EngineError
+from visualsearch.stages.retrieval import Retrieved, retrieve
+from visualsearch.stages.searching import Request, Searcher
 from visualsearch.stores.bruteforce import BruteForceStore, Contents
 from visualsearch.stores.elasticsearch import ElasticsearchShelf
 from visualsearch.stores.elasticsearch_store import ElasticsearchStore
@@ -243,3 +249,95 @@ def test_more_dimensions_than_the_server_takes_are_refused_in_one_sentence(shelv
     with pytest.raises(EngineError, match="at most 4096 dimensions; received 4097") as caught:
         shelves().begin("f", 4_097)
     assert caught.value.slug == "store-dimensions"
+
+
+# ------------------------------------------------------------------------------- counts
+
+
+def product_search(store: ElasticsearchStore, query: Matrix, **options: Any) -> Retrieved:
+    """Do all that a search of the product does once the picture is embedded: count, plan, search."""
+    embedder = SimpleNamespace(buckets=[f"b{i}" for i in range(6)])
+    searcher = Searcher(
+        store, None, embedder, keep=0.9, ladder=("more", "all"), at_most=1.0, model="", no_classifier=""
+    )
+    embedded, request = Embedded(query, np.eye(6, dtype=np.float32)[:1]), Request(10, **options)
+    reach = searcher.reach(request)
+    return retrieve(store, embedded, searcher.plans(embedded, request, reach.router), reach)[0]
+
+
+def requests(cluster: Cluster) -> Counter[str]:
+    """Return how many requests the server itself has counted, by route."""
+    (node,) = cluster.get("_nodes/stats/http")["nodes"].values()
+    counted = {route: told["requests"]["count"] for route, told in node["http"]["routes"].items()}
+    return Counter({route: n for route, n in counted.items() if not route.startswith("/_nodes")})
+
+
+def test_a_search_is_one_request_while_the_counts_are_remembered(elasticsearch: Cluster, shelves: MakeShelf) -> None:
+    shelf = shelves(refresh_s=600)
+    store = begun(shelf, dim=32)
+    filled(store)
+    shelf.publish(store)
+    queries = random_rows(9, 32, seed=1)
+    with closing(shelf.live()) as live:
+        before = requests(elasticsearch)
+        first = product_search(live, queries[:1])
+        assert (requests(elasticsearch) - before).total() == 2
+        before = requests(elasticsearch)
+        for row in range(1, 9):
+            product_search(live, queries[row : row + 1])
+        assert requests(elasticsearch) - before == {"/_msearch": 8}
+    assert first.route(1_500).compared == 250 / 1_500
+
+
+def recount(store: ElasticsearchStore) -> tuple[int, dict[str, int]]:
+    """Count the items by reading all of them."""
+    items = [one for page in store.pages() for one in page]
+    return len(items), dict(Counter(name for one in items for name in one.buckets))
+
+
+def test_counts_follow_the_writes_of_their_own_store_at_once(shelves: MakeShelf) -> None:
+    long = "b" * 3_000  # of such a name the index has a hash only
+    with closing(begun(shelves(refresh_s=600), dim=32)) as store:
+        filled(store, n=100)
+        writes: list[Callable[[], None]] = [
+            lambda: None,
+            lambda: store.upsert([item(n, "new", long) for n in range(50, 150)], random_rows(100, 32)),
+            lambda: store.upsert([item(7)], random_rows(1, 32)),
+            lambda: store.upsert([item(8, *(f"one of many {n}" for n in range(2_500)))], random_rows(1, 32)),
+            lambda: store.delete([f"{n:04}" for n in range(40, 60)]),
+        ]
+        seen = []
+        for write in writes:
+            write()
+            seen.append((store.count(), store.bucket_counts()))
+            assert seen[-1] == recount(store)
+        assert [total for total, _ in seen] == [100, 150, 150, 150, 130]
+        assert seen[-1][1][long] == 90
+
+
+def test_counts_follow_the_writes_of_another_store_a_little_later(shelves: MakeShelf) -> None:
+    shelf = shelves(refresh_s=0.3)
+    store = begun(shelf, dim=32)
+    filled(store, n=60)
+    shelf.publish(store)
+    with closing(shelf.live()) as here, closing(shelves(refresh_s=0.3).live()) as there:
+        assert here.count() == there.count() == 60
+        there.upsert([item(n, "new") for n in range(60, 90)], random_rows(30, 32))
+        end = time.monotonic() + 60
+        while (here.count(), here.bucket_counts().get("new")) != (90, 30) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert (here.count(), here.bucket_counts()) == (there.count(), there.bucket_counts()) == recount(here)
+
+
+def test_no_search_compares_more_than_all_while_others_write(shelves: MakeShelf) -> None:
+    """The counts are those of a moment ago, and the index has twice as many items by now."""
+    shelf = shelves(refresh_s=600)
+    store = begun(shelf, dim=32)
+    vectors = filled(store, n=60)
+    shelf.publish(store)
+    with closing(shelf.live()) as here, closing(shelves(refresh_s=600).live()) as there:
+        assert here.count() == 60
+        there.upsert([item(n, "new") for n in range(60, 120)], vectors)
+        there.refresh()
+        found = product_search(here, vectors[:1], exhaustive=True)
+        assert (found.found.compared, found.route(here.count()).compared, found.steps[0].compared) == (120, 1.0, 1.0)

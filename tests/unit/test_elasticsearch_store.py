@@ -24,6 +24,7 @@ from visualsearch.stores.elasticsearch import ElasticsearchShelf
 from visualsearch.stores.elasticsearch_bulk import Operation, requests, writing
 from visualsearch.stores.elasticsearch_catalogue import loading, searching
 from visualsearch.stores.elasticsearch_client import Connection
+from visualsearch.stores.elasticsearch_counts import Counter
 from visualsearch.stores.elasticsearch_mapping import (
     LONGEST,
     condition,
@@ -167,6 +168,22 @@ def test_more_is_asked_for_while_the_last_ties_with_the_kth() -> None:
     assert _undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=4)
     assert not _undecided(candidates(0.9, 0.5, 0.5, 0.4), k=2, size=4)
     assert not _undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=9)  # there are no more
+
+
+def test_counts_that_a_write_overtook_are_not_remembered() -> None:
+    """Another thread of the same store writes while the answer is on its way."""
+    items = 1
+
+    def ask(**asked: Any) -> dict[str, Any]:
+        nonlocal items
+        answer = {"hits": {"total": {"value": items}}, "aggregations": {"buckets": {"buckets": []}}}
+        if items < 3:
+            items += 1
+            counter.forget()
+        return answer
+
+    counter = Counter(ask, seconds=600)
+    assert [counter.counts().total for _ in range(5)] == [1, 2, 3, 3, 3]
 
 
 # ------------------------------------------------------------------------------- writing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from visualsearch.changes import Changes
 from visualsearch.crops.contract import Cropper
 from visualsearch.datatypes import Crop, Failure, Item, Matrix, Source
-from visualsearch.errors import PictureError
+from visualsearch.errors import PictureError, RefusedItems
 from visualsearch.gallery import Picture, content_hash
 from visualsearch.images import decode, look, read
 from visualsearch.progress import Progress
@@ -116,8 +116,8 @@ class Writer:
         done, searchable = 0, set[str]()
         if pictures:
             self.progress("embedding pictures", 0, len(pictures))
-        for batch in batches(ahead(self._read, pictures, 2 * BATCH), BATCH):
-            self._write(batch)
+        for prepared in batches(ahead(self._read, pictures, 2 * BATCH), BATCH):
+            batch = self._written(prepared)
             stale = {i for one in batch for i in ids_of.get(one.picture.path, ())}
             self.store.delete(stale - {i for one in batch for i in _ids(one)})
             done += len(batch)
@@ -128,15 +128,37 @@ class Writer:
     def _read(self, picture: Picture) -> Described:
         return describe(picture, self.cropper)
 
-    def _write(self, batch: Iterable[Described]) -> None:
+    def _written(self, batch: Sequence[Described]) -> list[Described]:
+        """Write a batch and what failed; return it with the reasons of those that the store refused."""
         good = [one for one in batch if one.reason is None]
-        items = [self._item(one, number) for one in good for number in range(len(one.crops))]
-        if items:
-            self.store.upsert(items, self.embed([crop for one in good for crop in one.crops]))
-        self.store.clear_failures([one.picture.path for one in good])
+        refused = self._refused(good) if good else {}
+        told = [
+            replace(one, crops=(), reason=refused[one.picture.path]) if one.picture.path in refused else one
+            for one in batch
+        ]
+        self.store.clear_failures([one.picture.path for one in told if one.reason is None])
         self.store.record_failures(
-            [Failure(one.picture.path, one.reason, one.source) for one in batch if one.reason is not None]
+            [Failure(one.picture.path, one.reason, one.source) for one in told if one.reason is not None]
         )
+        return told
+
+    def _refused(self, good: Sequence[Described]) -> dict[str, str]:
+        """Write pictures; return why the store refused some of them, by path.
+
+        Raises:
+            RefusedItems: it refused all of several, so the fault is hardly theirs.
+        """
+        items = [self._item(one, number) for one in good for number in range(len(one.crops))]
+        vectors = self.embed([crop for one in good for crop in one.crops])
+        try:
+            self.store.upsert(items, vectors)
+        except RefusedItems as error:
+            paths = {item.id: item.path for item in items}
+            refused = {paths[item]: f"the store refused it: {reason}" for item, reason in error.reasons.items()}
+            if len(refused) == len(good) > 1:
+                raise
+            return refused
+        return {}
 
     def _item(self, one: Described, number: int) -> Item:
         columns = one.picture.columns

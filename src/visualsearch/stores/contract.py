@@ -22,7 +22,12 @@ class Store(Protocol):
     dim: int
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
-        """Write items, replacing those with the same id: all of them or, on an error, none."""
+        """Write items, replacing those with the same id: all of them or, on an error, none.
+
+        Raises:
+            RefusedItems: only these were refused, each for a reason of its own, and for good;
+                the others are written, but for those of the same path.
+        """
         ...
 
     def delete(self, ids: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from visualsearch.datatypes import Item, Vector
-from visualsearch.errors import EngineError
+from visualsearch.errors import EngineError, RefusedItems
 from visualsearch.stores.elasticsearch_client import Busy, Connection, passes, slug_of
 from visualsearch.stores.elasticsearch_mapping import document, document_id, dumped, vector_text
 
@@ -41,15 +41,6 @@ class Outcome:
 
     refused: dict[str, Refusal] = field(default_factory=dict)
     error: EngineError | None = None
-
-
-class RefusedItems(EngineError):
-    """Items that the server refused; ``reasons`` has the reason of each by its id."""
-
-    def __init__(self, message: str, *, slug: str, reasons: dict[str, str] | None = None) -> None:
-        """Keep the reasons beside the sentence."""
-        super().__init__(message, slug=slug)
-        self.reasons = reasons or {}
 
 
 def writing(item: Item, vector: Vector) -> Operation:
@@ -124,19 +115,20 @@ class Bulk:
         """Raise what an outcome says, if it says anything; ``paths`` of items are for people to read."""
         if outcome.error is not None:
             raise outcome.error
-        if outcome.refused:
-            item, refusal = next(iter(outcome.refused.items()))
-            slug = slug_of(refusal.status, refusal.kind)
-            path = (paths or {}).get(item)
-            name = repr(item) if path is None else f"{item!r} of {path}"
-            more = f" (and {len(outcome.refused) - 1} more)" if len(outcome.refused) > 1 else ""
-            told = self._connection.error(
-                "store-refused" if slug == "store-failed" else slug,
-                f"refused the item {name}{more}: {refusal.reason}",
-                "mend it or leave it out, and run again" if slug == "store-failed" else None,
-            )
-            reasons = {item: one.reason for item, one in outcome.refused.items()}
-            raise RefusedItems(str(told), slug=told.slug, reasons=reasons)
+        if not outcome.refused:
+            return
+        slugs = {item: slug_of(one.status, one.kind) for item, one in outcome.refused.items()}
+        # What is the matter with the index comes before what is the matter with an item.
+        item = next((item for item, slug in slugs.items() if slug != "store-failed"), next(iter(slugs)))
+        path = (paths or {}).get(item)
+        name = repr(item) if path is None else f"{item!r} of {path}"
+        more = f" (and {len(slugs) - 1} more)" if len(slugs) > 1 else ""
+        reason = f"refused the item {name}{more}: {outcome.refused[item].reason}"
+        if slugs[item] != "store-failed":
+            raise self._connection.error(slugs[item], reason)
+        told = self._connection.error("store-refused", reason, "mend it or leave it out, and run again")
+        reasons = {item: one.reason for item, one in outcome.refused.items()}
+        raise RefusedItems(str(told), slug=told.slug, reasons=reasons)
 
     def _request(self, request: Sequence[Operation]) -> dict[str, Refusal]:
         """Send one request until each of its operations is done or refused for good."""
