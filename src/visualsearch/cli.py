@@ -26,6 +26,8 @@ KEPT = {
 }
 """What an interrupted command (None: without one) leaves, and how to go on."""
 
+KEPT |= dict.fromkeys(("search", "evaluate", "check"), "nothing was changed; run it again to see the rest.")
+
 KEPT_ELSE = "what was done so far is kept; run the same command again to go on."
 
 

@@ -77,6 +77,8 @@ def search(args: argparse.Namespace) -> int:
         raise UsageError(message, slug="montage-format")
     with _opened(args) as search:
         if args.why_not:
+            if args.montage:
+                raise UsageError("--montage: expected hits to draw; --why-not has none: leave one out.", slug="no-hits")
             if len(args.images) > 1:
                 raise UsageError("--why-not: expected one query; received several.", slug="several-queries")
             said = search.why_not(

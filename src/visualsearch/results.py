@@ -37,8 +37,8 @@ class Results:
         """Return ``number`` real queries, spread evenly over all of them."""
         rows = zip(self.evaluation.answers, self.evaluation.rows, strict=True)
         real = [answer for answer, row in rows if not row.stranger]
-        step = max(len(real) // max(number, 1), 1)
-        return real[step // 2 :: step][:number]
+        number = min(number, len(real))
+        return [real[(2 * place + 1) * len(real) // (2 * number)] for place in range(number)]
 
     def judge(self, answer: Answer, hit: Hit) -> bool | None:
         """Say whether a hit is right; None where nothing is known of the query."""

@@ -171,6 +171,8 @@ def test_why_and_why_not(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is at rank" in printed(capsys, *why_not, "--exhaustive")["why_not"]
     assert "is among the hits" in printed(capsys, *why_not, "--bucket", "blue", "-k", "6")["why_not"]
     assert complaint(capsys, "search", "nowhere.png", "--why-not", "blue/blue00.png")[0] == 3
+    code, said = complaint(capsys, *why_not, "--montage", "hits.png")
+    assert code == 2 and "--why-not has none" in said
 
 
 def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -401,7 +403,7 @@ def test_a_command_line_that_is_wrong_is_an_error_like_others(
         (["index"], "Stopped: what is indexed so far stays, and the same command goes on from there."),
         ([], "Stopped: what is indexed so far stays, and the same command goes on from there; a training"),
         (["train"], "Stopped: index and classifier are as they were; run it again to train from the beginning."),
-        (["evaluate"], "Stopped: what was done so far is kept; run the same command again to go on."),
+        (["evaluate"], "Stopped: nothing was changed; run it again to see the rest."),
     ],
 )
 def test_an_interrupted_command_says_calmly_what_is_kept(

@@ -148,7 +148,7 @@ def query_section(queries: Queries, pictures: Pictures) -> Section | None:
 def _told(queries: Queries, folded: int) -> str:
     hidden = queries.total - len(queries.worst) - len(queries.examples) - folded
     if not hidden:
-        return ""
+        return "All but the worst, which stand by themselves." if queries.worst else ""
     return f"Spread evenly over all {queries.total:,} queries; {hidden:,} are not shown."
 
 

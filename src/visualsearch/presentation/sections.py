@@ -81,7 +81,8 @@ def index_section(index: Mapping[str, Any] | None) -> Section | None:
     kinds = ("added", "changed", "renamed", "removed", "unchanged")
     told = [f"{index[kind]:,} {kind}" for kind in kinds if index.get(kind)]
     failed = index.get("failed") or ()
-    note = _sentence(", ".join([*told, f"{len(failed):,} unreadable"]) + _took(index))
+    unreadable = [f"{len(failed):,} unreadable"] if "failed" in index else []
+    note = _sentence(", ".join([*told, *unreadable]) + _took(index))
     rows = [[row_head(one["path"]), cell(printable(one["reason"]), "text")] for one in failed[:FAILURES_SHOWN]]
     shown = "" if len(failed) <= FAILURES_SHOWN else f", the first {FAILURES_SHOWN}"
     body = (

@@ -139,7 +139,11 @@ class Parts:
             )
             raise DataError(message, slug="index-missing")
         if store is None:
-            message = f"{self.settings.out}: nothing is indexed yet. Run `visualsearch index` first."
+            where = f"{self.settings.out}, store {self.settings.store.name}"
+            message = (
+                f"{where}: nothing is indexed there yet. Run `visualsearch index` first, "
+                "or bring an index from another store with `copy --to`."
+            )
             raise DataError(message, slug="index-missing")
         if store.fingerprint != self.embedding_fingerprint:
             store.close()

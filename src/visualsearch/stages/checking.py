@@ -27,6 +27,9 @@ COMPARED_SEARCHES, COMPARED_HITS = 32, 20
 
 GOOD_AGREEMENT = 0.99
 
+HASTY_S = 10.0
+"""How long a store may be silent before it is told: who asks what is wrong does not want to wait as long as a load."""
+
 Level = Literal["ok", "note", "problem"]
 
 
@@ -41,6 +44,7 @@ class Finding:
 
 def findings(parts: Parts, deep: bool) -> list[Finding]:
     """Look at everything, one part after the other; ``deep`` also reads every artefact and vector."""
+    parts = _hasty(parts)
     looks: list[tuple[str, Callable[[Parts, bool], Iterator[Finding]]]] = [
         ("gallery", _gallery),
         ("machine", _machine),
@@ -55,6 +59,15 @@ def findings(parts: Parts, deep: bool) -> list[Finding]:
         except VisualSearchError as error:
             found.append(Finding("problem", what, str(error)))
     return found
+
+
+def _hasty(parts: Parts) -> Parts:
+    """Return the same with less patience for a store that is away, where it has any."""
+    store = parts.settings.store
+    if getattr(store, "patience_s", 0.0) <= HASTY_S:
+        return parts
+    hasty = parts.settings.model_copy(update={"store": store.model_copy(update={"patience_s": HASTY_S})})
+    return Parts(hasty, parts.progress)
 
 
 def _gallery(parts: Parts, deep: bool) -> Iterator[Finding]:

@@ -41,6 +41,12 @@ class IndexSummary:
     former_gallery: Path | None = None
     """The folder that the model was indexed from before, where it was another."""
 
+    def __str__(self) -> str:
+        """Return the numbers in a sentence."""
+        kinds = ("added", "changed", "renamed", "removed", "unchanged")
+        told = [f"{number} {kind}" for kind in kinds if (number := getattr(self, kind))]
+        return f"{', '.join([*told, f'{len(self.failed)} failed'])} in {self.seconds:.1f} s"
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``index --json`` prints."""
         failed = [{"path": one.path, "reason": one.reason} for one in self.failed]
