@@ -128,8 +128,9 @@ class Shops:
 
 def _ended(process: subprocess.Popen[bytes]) -> Ended:
     out, err = process.communicate(timeout=PATIENCE_S)
-    assert b"Traceback" not in out + err, err.decode()
-    told = json.loads(out if process.returncode == 0 else err)
+    printed = (out if process.returncode == 0 else err).decode()
+    assert b"Traceback" not in out + err and printed.startswith("{"), (process.returncode, out, err)
+    told = json.loads(printed)
     return Ended(process.returncode, told if process.returncode == 0 else told["error"])
 
 

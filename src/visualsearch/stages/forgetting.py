@@ -40,9 +40,11 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
             raise UsageError(message, slug="unknown-picture")
         wanted = {item.source.content for item in items if item.path in paths or _equal(item.columns, where)}
         wanted |= {failures[path] for path in paths if failures.get(path)}
-        doomed = [item for item in items if item.source.content in wanted]
         # tombstones first: interrupted here, the next index removes what is left of them
         store.bury(wanted)
+        # looked at again: another process may just have written a copy
+        items = [item for page in store.pages() for item in page]
+        doomed = [item for item in items if item.source.content in wanted]
         store.delete([item.id for item in doomed])
         store.clear_failures([path for path, content in failures.items() if content in wanted])
     gone = {item.id for item in doomed}

@@ -147,6 +147,8 @@ class ElasticsearchStore:
     def bury(self, contents: Collection[str]) -> None:
         """Remember content hashes (SHA-256) that must never be indexed again, in no version of this index."""
         self.state.bury(contents)
+        with self._lock:
+            self._unseen = True  # what others have written of them is to be found by who removes it
 
     def buried(self) -> frozenset[str]:
         """Return the content hashes that were buried."""
@@ -158,7 +160,8 @@ class ElasticsearchStore:
             try:
                 self.refresh()
             except EngineError as error:
-                log.warning("%s: what was written last is seen a little later: %s", self.version.name, error)
+                if error.slug != "store-replaced":  # then nobody sees it, and it has been said
+                    log.warning("%s: what was written last is seen a little later: %s", self.version.name, error)
         self._counter.forget()
         self.connection.close()
 
