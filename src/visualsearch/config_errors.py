@@ -41,6 +41,7 @@ EXPECTED = {
     "less_than_equal": "{le:.10g} or less",
     "literal_error": "{expected}",
     "finite_number": "a finite number",
+    "too_short": "{min_length} or more in [ ]",
 }
 
 
@@ -84,7 +85,13 @@ def mistakes(
         way: where in the document the model's data stands.
         owners: options of the plug-ins beside this one → their names.
     """
-    return [_mistake(one, document, model, way, owners or {}) for one in error.errors()]
+    return [_mistake(one, document, model, way, owners or {}) for one in _causes(error.errors())]
+
+
+def _causes(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return what was refused, without the lists that are too short only since something in them was refused."""
+    places = {one["loc"][:-1] for one in errors}
+    return [one for one in errors if one["type"] != "too_short" or one["loc"] not in places]
 
 
 def _line(place: str) -> int:

@@ -25,7 +25,8 @@ def _an_address(host: str) -> str:
     if parts is not None and (parts.username or parts.password):
         raise ValueError("expected an address without user and password; they go to `user` and `password`")
     if not known:
-        raise ValueError("expected scheme, name and port, such as https://search-1:9200; received something else")
+        received = "something else" if "@" in host else repr(host)
+        raise ValueError(f"expected scheme, name and port, such as https://search-1:9200; received {received}")
     return host
 
 
