@@ -25,13 +25,13 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)  # instead of this folder, where `elasticsearch` would be this file
+    sys.path[:1] = [str(ROOT), str(ROOT / "src")]  # instead of this folder, where `elasticsearch` would be this file
 
 import elasticsearch  # noqa: E402
 import numpy as np  # noqa: E402
 
 from benchmarks.stores.searching import searching  # noqa: E402
-from benchmarks.stores.server import PATIENCE_S, Bench, say  # noqa: E402
+from benchmarks.stores.server import PATIENCE_S, TYPES, Bench, say  # noqa: E402
 from benchmarks.stores.tables import goals, searching_table, writing_table  # noqa: E402
 from benchmarks.stores.vectors import BUCKETS, DIM, K, Truth, gallery  # noqa: E402
 from benchmarks.stores.writing import writing  # noqa: E402
@@ -42,19 +42,21 @@ from visualsearch.presentation.bars import TerminalProgress  # noqa: E402
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--version", choices=VERSIONS, default=VERSIONS[0], help="default: %(default)s")
-    parser.add_argument("--vectors", type=positive, default=100_000, help="default: %(default)s")
-    parser.add_argument("--queries", type=positive, default=50, help="default: %(default)s")
-    parser.add_argument("--repetitions", type=positive, default=5, help="default: %(default)s")
-    parser.add_argument(
-        "--bulk", type=positive, default=20_000, help="vectors that each repetition writes; %(default)s"
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0] if __doc__ else None,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "--heap", type=positive, default=2_048, metavar="MIB", help="of the server; default: %(default)s"
-    )
-    parser.add_argument("--minutes", type=float, default=120, help="after which it gives up; default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write every repetition's figures, as JSON")
+    add = parser.add_argument
+    add("--version", choices=VERSIONS, default=VERSIONS[0], help="of the server")
+    add("--vectors", type=positive, default=100_000, help="how many are searched")
+    add("--types", nargs="+", choices=TYPES, default=TYPES, help="of index; a large graph takes long to build")
+    add("--queries", type=positive, default=50, help="searches of each kind in a repetition")
+    add("--repetitions", type=positive, default=5, help="of everything that is timed")
+    add("--bulk", type=positive, default=20_000, help="vectors that each repetition writes anew")
+    add("--warm-up-s", type=float, default=10.0, help="seconds that each kind of search is tried first")
+    add("--heap", type=positive, default=2_048, metavar="MIB", help="of the server")
+    add("--minutes", type=float, default=120.0, help="after which it gives up")
+    add("--out", type=Path, metavar="FILE", help="where to write every repetition's figures, as JSON")
     return parser.parse_args(given)
 
 
@@ -73,7 +75,8 @@ def run(given: argparse.Namespace, cluster: Cluster, folder: Path) -> dict[str, 
     made = gallery(given.vectors, given.queries)
     client = elasticsearch.Elasticsearch(cluster.addresses, request_timeout=PATIENCE_S)
     with client, TerminalProgress() as progress:
-        bench = Bench(cluster, client, made, Truth(made), folder, progress, given.repetitions, given.bulk)
+        counts = (given.repetitions, given.bulk, given.warm_up_s)
+        bench = Bench(cluster, client, made, Truth(made), folder, progress, tuple(given.types), *counts)
         states, loads = searching(bench)
         written = writing(bench)
     return {
@@ -111,10 +114,15 @@ def bounded(minutes: float) -> Iterator[None]:
     """Leave the block in order, which ends the server, when the time is over or a signal says so."""
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(f"ended: {minutes:g} minutes are over" if number == signal.SIGALRM else "ended by a signal")
+        raise SystemExit(
+            f"ended: {minutes:g} minutes are over"
+            if number == signal.SIGALRM
+            else f"ended by {signal.Signals(number).name}"
+        )
 
     for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, end)
     signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,15 @@ class Bench:
     truth: Truth
     folder: Path
     progress: Progress
+    types: Sequence[str]
+    """Which of TYPES are measured."""
+
     repetitions: int
     bulk: int
     """Items that each repetition writes anew."""
+
+    warm_up_s: float
+    """Seconds that each way to search is tried before it is timed: Java compiles what it has seen often."""
 
     def shelf(self, name: str, kind: str, **options: Any) -> ElasticsearchShelf:
         """Return a shelf of the Elasticsearch store on the server."""

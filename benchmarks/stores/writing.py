@@ -10,7 +10,7 @@ from typing import Any
 
 from elasticsearch.helpers import parallel_bulk
 
-from benchmarks.stores.server import TYPES, Bench, say
+from benchmarks.stores.server import Bench, say
 from benchmarks.stores.vectors import DIM, Gallery
 from visualsearch.stores.contract import Store
 from visualsearch.stores.elasticsearch_catalogue import loading
@@ -31,7 +31,7 @@ def writing(bench: Bench) -> list[Row]:
     size = min(bench.bulk, len(bench.made.vectors))
     ready = list(actions(bench.made, size))
     ways: dict[tuple[str, str], Callable[[], float]] = {}
-    for kind in TYPES:
+    for kind in bench.types:
         ways[BARE, kind] = partial(bare, bench, kind, ready)
         ways[STORE, kind] = partial(product, bench, kind, size, size)
         ways[f"store, calls of {PAGE:,}", kind] = partial(product, bench, kind, size, PAGE)
