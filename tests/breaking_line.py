@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from serving import serving
+
 Cut = Callable[[str], bool]
 """First line of a request → whether the line breaks in the middle of its answer; it is asked once for each."""
 
@@ -68,11 +70,5 @@ class Connection(socketserver.BaseRequestHandler):
 @contextmanager
 def line_to(server: str, cut: Cut) -> Iterator[Line]:
     """Yield a line to a server, closed afterwards."""
-    with Line(server, cut) as made:
-        serving = threading.Thread(target=made.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            yield made
-        finally:
-            made.shutdown()
-            serving.join()
+    with Line(server, cut) as made, serving(made):
+        yield made

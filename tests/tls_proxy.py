@@ -13,7 +13,6 @@ import json
 import re
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from serving import serving
 
 PAST = ("20200101000000Z", "20200201000000Z")
 NOW = ("20200101000000Z", "20991231000000Z")
@@ -306,10 +307,5 @@ def proxy(gate: Gate, certificate: Path | None) -> Iterator[Gate]:
             server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.context.load_cert_chain(certificate)
         gate.address = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
+        with serving(server):
             yield gate
-        finally:
-            server.shutdown()
-            thread.join()

@@ -25,8 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from rich import box  # noqa: E402  (the root and src must be on the path first)
-from rich.console import Console  # noqa: E402
+from rich.console import Console  # noqa: E402  (the root and src must be on the path first)
 from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
 
@@ -34,7 +33,7 @@ from tools.agreement import Agreement, Pair  # noqa: E402
 from tools.elasticsearch.cluster import Cluster, Failed, Missing  # noqa: E402
 from visualsearch import Answer, EngineError, VisualSearch, VisualSearchError, cli  # noqa: E402
 from visualsearch.presentation.bars import TerminalProgress  # noqa: E402
-from visualsearch.presentation.terminal import MUTED, RIGHT, WRONG, print_error, stdout_console  # noqa: E402
+from visualsearch.presentation.terminal import RIGHT, WRONG, empty_table, print_error, stdout_console  # noqa: E402
 from visualsearch.presentation.wording import count, duration, percent, query_name  # noqa: E402
 
 EMBEDDED = Path(os.path.relpath(ROOT / "application.yaml"))
@@ -148,7 +147,7 @@ def _examples(pairs: Sequence[Pair]) -> Iterator[Pair]:
 
 
 def _side_by_side(one: Answer, other: Answer) -> Table:
-    table = _table(">#", "picture", ">embedded", ">elasticsearch", ">difference")
+    table = empty_table(">#", "picture", ">embedded", ">elasticsearch", ">difference")
     for hit, twin in list(zip_longest(one.hits, other.hits))[:EXAMPLE_HITS]:
         there = hit or twin
         off = f"{abs(hit.score - twin.score):.0e}" if hit and twin and hit.id == twin.id else "another"
@@ -158,7 +157,7 @@ def _side_by_side(one: Answer, other: Answer) -> Table:
 
 
 def _summary(agreements: Mapping[str, Agreement]) -> Table:
-    table = _table("", *(f">{name}" for name in agreements))
+    table = empty_table("", *(f">{name}" for name in agreements))
     rows = {
         "queries with the same answer": lambda one: f"{one.same:,} of {one.queries:,}",
         "hits at the same place": lambda one: f"{one.same_hits:,} of {one.hits:,}",
@@ -170,14 +169,6 @@ def _summary(agreements: Mapping[str, Agreement]) -> Table:
     }
     for label, cell in rows.items():
         table.add_row(label, *(cell(one) for one in agreements.values()))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    """Return an empty table in the form of ``visualsearch``'s own; ``>`` sets a column to the right."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style=MUTED, border_style=MUTED, show_edge=False)
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     return table
 
 

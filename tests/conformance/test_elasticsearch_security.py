@@ -15,7 +15,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from fakes import paint, paint_gallery
 from servers import Cluster
+from serving import serving
 from tls_proxy import ALL, PAST, RULES, Authority, Gate, Rights, proxy
 
 from visualsearch import EngineError
@@ -616,14 +616,8 @@ def stand_in(answer: Callable[[str], tuple[int, dict[str, str], str]]) -> Iterat
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, serving(server):
+        yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,12 @@ def print_route(answer: Answer, *, console: Console | None = None) -> None:
     console = console or stdout_console()
     if answer.route is None:
         return
-    buckets = _table("bucket", ">probability", "")
+    buckets = empty_table("bucket", ">probability", "")
     for bucket in answer.route.buckets:
         known = bucket.probability
         text = "not learned yet" if known is None else f"{known:.3f}"
         buckets.add_row(Text(printable(bucket.name)), text, "" if known is None else _bar(known, _plain(console)))
-    steps = _table(">step", "why", ">buckets", ">compared")
+    steps = empty_table(">step", "why", ">buckets", ">compared")
     for number, step in enumerate(answer.route.steps, start=1):
         steps.add_row(str(number), Text(step.why), str(step.buckets or "all"), percent(step.compared))
     for table in (buckets, steps) if answer.route.buckets else (steps,):
@@ -120,7 +120,7 @@ def print_training(training: Mapping[str, Any], *, console: Console | None = Non
 def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = None) -> None:
     """Print the routed and the exhaustive search side by side, with 95 % intervals."""
     console = console or stdout_console()
-    table = _table("", ">routed", "95 %", ">exhaustive", "95 %")
+    table = empty_table("", ">routed", "95 %", ">exhaustive", "95 %")
     for label, path in figures.lines(summary):
         routed, exhaustive = (
             (
@@ -188,7 +188,7 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
     judged = {hit.id: judge(answer, hit) for hit in hits}
     told = {hit.id: facts(hit) for hit in hits}
     truth, more = any(v is not None for v in judged.values()), any(told.values())
-    table = _table(
+    table = empty_table(
         ">#", ">score", "", *(["right"] if truth else []), "bucket", "picture", *(["columns"] if more else [])
     )
     for hit in hits:
@@ -199,7 +199,7 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
     return table
 
 
-def _table(*columns: str) -> Table:
+def empty_table(*columns: str) -> Table:
     """Return an empty table; a column that starts with ``>`` is set to the right."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style=MUTED, border_style=MUTED, show_edge=False)
     for column in columns:
