@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     for name, default in (("batch", 128), ("seed", 0), ("held-out", HELD_OUT)):
         training.add_argument(f"--{name}", type=int, default=default)
     training.add_argument("--instances", type=int, default=0, help="room for so many while they are still rendered")
+    training.add_argument("--start", type=Path, help="resnet50.npz to begin with; without it the weights are random")
     training.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     training.add_argument("--policy", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
     training.add_argument("--resume", action="store_true")
@@ -72,6 +73,7 @@ def prepare(given: argparse.Namespace) -> Any:
     from starter.pictures import instance_of, is_unseen, listed, load, unseen_paths, with_new
     from starter.schedule import Budget
     from starter.training import Plan, Training, learned_instances
+    from starter.warm import begin
 
     paths = listed(given.data)
     families = sorted({path.parent.name for path in paths})
@@ -83,6 +85,8 @@ def prepare(given: argparse.Namespace) -> Any:
     given.out.mkdir(parents=True, exist_ok=True)
     room = max(given.instances, len(pictures.instances))
     network = Network(resnet50(given.policy), len(families), room, given.seed)
+    if given.start and not given.resume:
+        begin(network, pictures, given.start, given.sides[0])
     if len(given.grow_at) != len(given.sides) - 1:
         raise SystemExit(f"--grow-at: expected {len(given.sides) - 1} shares, one for each further side.")
     budget, sides, grow_at = Budget(given.steps, given.minutes), tuple(given.sides), tuple(given.grow_at)

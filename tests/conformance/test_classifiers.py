@@ -129,11 +129,16 @@ def test_rows_are_probabilities(trained: Trained) -> None:
 
 def test_its_figures_are_counted_on_whole_groups_and_beside_the_head(trained: Trained) -> None:
     training = trained.training
-    assert (training.pictures, training.groups, training.held_out) == (40, 20, {"pictures": 8, "groups": 4})
+    assert (training.pictures, training.groups, training.held_out) == (
+        40,
+        20,
+        {"pictures": 8, "groups": 4, "views": 0},
+    )
     assert training.right["of"] == 8
     for which in ("chosen", "head"):
         assert training.top1[which] == training.right[which] / 8
     assert training.top1["chosen"] >= 0.5  # chance is 0.25
+    assert training.top1["known"] is None  # two views of each group: none can be spared
     assert training.curves
     assert json.loads(json.dumps(training.as_dict()))["top1"] == dict(training.top1)
 

@@ -40,19 +40,32 @@ anything = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_si
 @given(anything, st.integers(0, 5))
 def test_no_group_is_on_both_sides(pictures: list[Example], seed: int) -> None:
     parts = split(pictures, seed)
-    everything = np.concatenate([parts.learn, parts.held, parts.torn])
+    everything = np.concatenate([parts.learn, parts.held, parts.views])
     assert sorted(everything.tolist()) == list(range(len(pictures)))
     held = {pictures[i].group for i in parts.held}
-    assert held.isdisjoint(pictures[i].group for i in [*parts.learn, *parts.torn])
+    assert held.isdisjoint(pictures[i].group for i in [*parts.learn, *parts.views])
     assert {pictures[i].bucket for i in parts.learn} == {example.bucket for example in pictures}
 
 
 @given(anything, st.integers(0, 5))
-def test_only_a_bucket_with_a_single_group_is_torn(pictures: list[Example], seed: int) -> None:
-    for i in split(pictures, seed).torn:
-        mine = [example for example in pictures if example.bucket == pictures[i].bucket]
-        assert len({example.group for example in mine}) == 1
+def test_a_group_that_stays_keeps_pictures_to_learn_from(pictures: list[Example], seed: int) -> None:
+    parts = split(pictures, seed)
+    learned = {(pictures[i].bucket, pictures[i].group) for i in parts.learn}
+    for i in parts.views:
+        home = pictures[i].bucket, pictures[i].group
+        mine = [example for example in pictures if (example.bucket, example.group) == home]
+        assert home in learned
         assert len(mine) >= 3
+
+
+def test_views_decide_only_where_there_are_enough() -> None:
+    pictures = examples(["red disc", "blue disc"], groups=25, views=5)
+    parts = split(pictures, seed=1)
+    assert (len(parts.held), len(parts.views)) == (50, 40)  # 5 of 25 groups; 1 of 5 pictures of 20 groups
+    assert parts.tuning is parts.views
+    few = split(pictures[::5], seed=1)  # one picture of each group: what is held out are groups
+    assert len(few.views) == 0
+    assert np.array_equal(few.tuning, few.held)
 
 
 def test_about_a_fifth_of_each_buckets_groups_is_held_out() -> None:
@@ -67,9 +80,9 @@ def test_about_a_fifth_of_each_buckets_groups_is_held_out() -> None:
 def test_what_could_not_be_held_out_is_said() -> None:
     single = [Example(str(i), bucket, bucket) for bucket in "ab" for i in range(7)]
     parts = split(single, seed=0)
-    assert (len(parts.learn), len(parts.held), len(parts.torn)) == (12, 0, 2)
+    assert (len(parts.learn), len(parts.held), len(parts.views)) == (12, 0, 2)
     torn, whole = remarks(single, parts)
-    assert torn == "2 buckets have a single group: 2 of their pictures are held out by picture"
+    assert torn == "2 buckets have a single group: held out by picture"
     assert whole.startswith("no group could be held out")
     lonely = [Example("0", "a", "0"), Example("1", "b", "1")]
     assert remarks(lonely, split(lonely, 0))[0].startswith("nothing could be held out")

@@ -60,6 +60,8 @@ class Trunk(Extractor, Protocol):
 
     side: int
     preprocessing: str
+    projection: Matrix | None
+    """(features, dim): the linear map behind the pooled features, where the weights have one."""
     graph_key: str
     """Identifies network, weights and input size."""
 
@@ -127,8 +129,9 @@ class Training:
 
     ``top1`` holds the share of held-out pictures whose most probable bucket is right, for the
     classifier that was ``chosen`` and for a mere ``head`` on the same frozen features, and how
-    many were ``right`` out of ``of``; the classifier that is kept has learned from those pictures
-    afterwards. ``passes`` counts the networks that one query then costs,
+    many were ``right`` out of ``of``; ``known`` is the chosen one's share on further views of groups
+    that it had learned, as queries are, None where there are none. The classifier that is kept
+    has learned from all those pictures afterwards. ``passes`` counts the networks that one query then costs,
     ``multiply_adds`` the multiply-accumulates of the ``classifier`` and, where the extractor's
     network is its trunk, of the ``embedding``: then the classifier's come on top of them.
     """

@@ -51,8 +51,9 @@ class ExtractorHead:
         labels = np.array([buckets.index(example.bucket) for example in job.examples], np.intp)
         parts = split(job.examples, job.seed)
         vectors = _embedded(job)
-        chosen, curves = _choose(vectors, labels, parts.learn, parts.validation)
-        right = int((chosen.predict(vectors) == labels)[parts.judged].sum()) if len(parts.judged) else 0
+        chosen, curves = _choose(vectors, labels, parts.learn, parts.tuning)
+        hits = chosen.predict(vectors) == labels
+        right, known = int(hits[parts.judged].sum()), int(hits[parts.views].sum())
         kernel, bias = _weights(chosen.fit(vectors, labels))
         card = artefact.Card(options.name, "head", buckets, None, job.extractor.fingerprint)
         artefact.save(job.folder, card, "head", ".npz", lambda path: np.savez(path, kernel=kernel, bias=bias))
@@ -61,9 +62,13 @@ class ExtractorHead:
             buckets=buckets,
             pictures=len(labels),
             groups=len({example.group for example in job.examples}),
-            held_out={"pictures": len(parts.judged), "groups": len({job.examples[i].group for i in parts.judged})},
-            top1={"chosen": top1, "head": top1},
-            right={"chosen": right, "head": right, "of": len(parts.judged)},
+            held_out={
+                "pictures": len(parts.judged),
+                "groups": len({job.examples[i].group for i in parts.judged}),
+                "views": len(parts.views),
+            },
+            top1={"chosen": top1, "head": top1, "known": known / len(parts.views) if len(parts.views) else None},
+            right={"chosen": right, "head": right, "known": known, "of": len(parts.judged)},
             curves=curves,
             seconds=round(time.perf_counter() - start, 3),
             passes=1,

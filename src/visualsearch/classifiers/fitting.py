@@ -58,7 +58,7 @@ class Lesson:
 
     def watched(self) -> Rows:
         """Return the held-out examples that early stopping looks at."""
-        rows = self.split.validation
+        rows = self.split.tuning
         if len(rows) <= WATCHED:
             return rows
         return np.sort(np.random.default_rng(self.seed).choice(rows, WATCHED, replace=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,13 @@ Rows = NDArray[np.intp]
 """Positions in a sequence of examples."""
 
 SHARE = 0.2
-"""How much is held out: of a bucket's groups, or of its pictures where it has one group only."""
+"""How much is held out: of a bucket's groups, and of the pictures of each group that stays."""
 
 FEWEST = 3
-"""A bucket's single group is torn only if it has this many pictures."""
+"""Only groups of this many pictures lose some of them."""
+
+PLENTY = 30
+"""So many held-out views of known groups are enough to decide by."""
 
 POOR = 5
 """A bucket with fewer pictures to learn from is named: what it learns is a few pictures rather than their kind."""
@@ -31,41 +34,42 @@ NAMED = 5
 class Split:
     """Three disjoint sets of rows, ascending.
 
-    ``held`` are whole groups: what figures are taken from. ``torn`` are pictures of buckets with
-    a single group, which stays in ``learn``: they only tell when to stop, unless there is
-    nothing else.
+    ``held`` are whole groups: things that were not learned. ``views`` are further pictures of
+    groups that stay in ``learn``, as queries are: they show things that the gallery has.
     """
 
     learn: Rows
     held: Rows
-    torn: Rows
+    views: Rows
 
     @property
-    def validation(self) -> Rows:
-        """Return what early stopping looks at."""
-        return np.concatenate([self.held, self.torn])
+    def tuning(self) -> Rows:
+        """Return what decides when to stop and what to choose: ``views``, or everything where those are few."""
+        return self.views if len(self.views) >= PLENTY else np.concatenate([self.held, self.views])
 
     @property
     def judged(self) -> Rows:
-        """Return what figures are taken from."""
-        return self.held if len(self.held) else self.torn
+        """Return what the first figure is taken from."""
+        return self.held if len(self.held) else self.views
 
 
 def split(examples: Sequence[Example], seed: int) -> Split:
-    """Hold out about a fifth of each bucket's groups; every bucket keeps a group to learn from.
+    """Hold out about a fifth of each bucket's groups, and of the pictures of each group that stays.
 
-    >>> pictures = [Example(f"{b}{i}", b, f"{b}{i // 2}") for b in "xy" for i in range(10)]
+    Every bucket keeps a group to learn from, and every such group a picture.
+
+    >>> pictures = [Example(f"{b}{i}", b, f"{b}{i // 5}") for b in "xy" for i in range(25)]
     >>> parts = split(pictures, seed=0)
-    >>> len(parts.learn), len(parts.held), len(parts.torn)
-    (16, 4, 0)
+    >>> len(parts.learn), len(parts.held), len(parts.views)
+    (32, 10, 8)
     """
     rng = np.random.default_rng(seed)
     members: dict[str, set[str]] = defaultdict(set)
     for example in examples:
         members[example.bucket].add(example.group)
     held = _held_groups(members, rng)
-    torn = _torn({b for b, groups in members.items() if len(groups) == 1}, examples, rng)
-    where = [1 if e.group in held else 2 if i in torn else 0 for i, e in enumerate(examples)]
+    views = _views([(i, example) for i, example in enumerate(examples) if example.group not in held], rng)
+    where = [1 if e.group in held else 2 if i in views else 0 for i, e in enumerate(examples)]
     learn, whole, pieces = (np.flatnonzero(np.array(where) == part) for part in range(3))
     return Split(learn, whole, pieces)
 
@@ -73,13 +77,16 @@ def split(examples: Sequence[Example], seed: int) -> Split:
 def remarks(examples: Sequence[Example], parts: Split) -> tuple[str, ...]:
     """Return what must be said of a split: what could not be held out, what was torn, and what is hardly known."""
     counts, notes = Counter(example.bucket for example in examples), []
-    if len(parts.torn):
-        torn = _buckets(len({examples[i].bucket for i in parts.torn}))
-        notes.append(f"{torn} a single group: {len(parts.torn)} of their pictures are held out by picture")
+    homes: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        homes[example.bucket].add(example.group)
+    single = sum(len(groups) == 1 for groups in homes.values())
+    if single and len(parts.views):
+        notes.append(f"{_buckets(single)} a single group: held out by picture")
         if not len(parts.held):
             notes.append("no group could be held out: top-1 is of pictures whose group was learned, and too good")
-    missing = len(counts) - len({examples[i].bucket for i in parts.validation})
-    if not len(parts.validation):
+    missing = len(counts) - len({examples[i].bucket for i in [*parts.held, *parts.views]})
+    if missing == len(counts):
         notes.append("nothing could be held out: a fixed number of epochs, and no figures")
     elif missing:
         notes.append(f"{_buckets(missing)} too few pictures to hold any out")
@@ -133,11 +140,13 @@ def _held_groups(members: Mapping[str, set[str]], rng: np.random.Generator) -> s
     return held
 
 
-def _torn(single: Collection[str], examples: Sequence[Example], rng: np.random.Generator) -> set[int]:
-    """Choose pictures of the buckets whose only group has to be learned from."""
-    torn: set[int] = set()
-    for bucket in sorted(single):
-        rows = [i for i, example in enumerate(examples) if example.bucket == bucket]
-        if len(rows) >= FEWEST:
-            torn |= set(rng.choice(rows, max(1, round(SHARE * len(rows))), replace=False).tolist())
-    return torn
+def _views(staying: Sequence[tuple[int, Example]], rng: np.random.Generator) -> set[int]:
+    """Choose a fifth of the pictures of each group that has enough; every bucket keeps one to learn from."""
+    rows: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, example in staying:
+        rows[example.group, example.bucket].append(i)
+    views: set[int] = set()
+    for key in sorted(rows):
+        if len(rows[key]) >= FEWEST:
+            views |= set(rng.choice(rows[key], max(1, round(SHARE * len(rows[key]))), replace=False).tolist())
+    return views

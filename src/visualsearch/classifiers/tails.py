@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from visualsearch.classifiers.centres import Blend, Centres, members
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import EngineError
 from visualsearch.runtimes.frameworks import import_keras
@@ -51,6 +52,44 @@ def without_head(tail: keras.Model) -> keras.Model:
     """Return the same layers up to the pooled features: what a classifier of its own would embed by."""
     model: keras.Model = import_keras().Model(tail.input, tail.get_layer("standard").input)
     return model
+
+
+def directions_of(tail: keras.Model, projection: Matrix | None) -> keras.Model:
+    """Return the same layers up to what is compared with centres: (n, features), of unit length.
+
+    It is what the extractor compares too, the projected pooled features; where there is no
+    projection, the pooled features as the head centres and scales them.
+    """
+    model: keras.Model = import_keras().Model(tail.input, _direction(tail, projection))
+    return model
+
+
+def with_centres(tail: keras.Model, centres: Centres, blend: Blend, projection: Matrix | None) -> keras.Model:
+    """Return the tail with centres beside its linear head; without any where they have no say."""
+    if blend.share == 0:
+        return tail
+    framework = import_keras()
+    buckets, layers = tail.output_shape[1], framework.layers
+    compared = layers.Dense(len(centres.directions), use_bias=False, name="centres")
+    summed = layers.Dense(buckets, use_bias=False, name="members")
+    sharp = layers.Rescaling(blend.sharpness, name="sharpness")(compared(_direction(tail, projection)))
+    by_centres = layers.Rescaling(blend.share, name="share_of_centres")(summed(layers.Softmax(name="nearest")(sharp)))
+    by_head = layers.Rescaling(1 - blend.share, name="share_of_head")(tail.get_layer("probabilities").output)
+    whole: keras.Model = framework.Model(tail.input, layers.Add(name="blend")([by_head, by_centres]), name="tail")
+    compared.set_weights([centres.directions.T])
+    summed.set_weights([members(centres, buckets)])
+    return whole
+
+
+def _direction(tail: keras.Model, projection: Matrix | None) -> keras.KerasTensor:
+    """Return the symbolic output of unit length that is compared with centres."""
+    framework = import_keras()
+    features = tail.get_layer("standard").output
+    if projection is not None:
+        onto = framework.layers.Dense(projection.shape[1], use_bias=False, name="projection")
+        features = onto(tail.get_layer("standard").input)
+        onto.set_weights([projection])
+    return framework.layers.UnitNormalization(name="direction")(features)
 
 
 def soften(tail: keras.Model, temperature: float) -> None:

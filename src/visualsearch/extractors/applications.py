@@ -89,7 +89,7 @@ class ApplicationExtractor:
         self.side = self._weights.side or self._network.side
         self.preprocessing = self._weights.preprocessing or self._network.preprocessing
         self.graph_key = fingerprint(VERSION, options.name, self._weights.identity, self.side)
-        projection = self._weights.projection
+        self.projection = projection = self._weights.projection
         self._features = self._network.dim if projection is None else int(projection.shape[1])
         self.dim = options.dim or self._features
         if self.dim > self._features:
@@ -169,7 +169,7 @@ class ApplicationExtractor:
         if not np.isfinite(pooled).all():
             message = f"extractor.weights: {self._options.source} gives values that are no numbers: use other weights."
             raise EngineError(message, slug="weights-broken")
-        return unit(pooled if self._weights.projection is None else pooled @ self._weights.projection)
+        return unit(pooled if self.projection is None else pooled @ self.projection)
 
     def _fingerprint(self) -> str:
         reduction = self._reduction.sha256 if self._reduction else None

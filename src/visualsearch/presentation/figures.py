@@ -75,6 +75,8 @@ def top1(training: Mapping[str, Any]) -> str:
 
     >>> top1({"top1": {"chosen": 0.875, "head": 0.75}, "held_out": {"pictures": 8}})
     'top 1 on 8 held-out pictures: 87.5 % (only a head: 75.0 %)'
+    >>> top1({"top1": {"chosen": 0.875, "known": 1.0}, "held_out": {"pictures": 8, "views": 20}})
+    'top 1 on 8 held-out pictures: 87.5 %; on 20 other views of what it had learned: 100 %'
     """
     chosen, head = figure(training, "top1", "chosen"), only_head(training)
     if chosen is None:
@@ -82,7 +84,9 @@ def top1(training: Mapping[str, Any]) -> str:
     pictures = figure(training, "held_out", "pictures")
     told = "held-out pictures" if pictures is None else count(int(pictures), "held-out picture")
     compared = "" if head is None else f" (only a head: {percent(head)})"
-    return f"top 1 on {told}: {percent(chosen)}{compared}"
+    known, views = figure(training, "top1", "known"), figure(training, "held_out", "views")
+    further = "" if known is None or not views else f"; on {count(int(views), 'other view')} of what it had learned"
+    return f"top 1 on {told}: {percent(chosen)}{compared}{further and f'{further}: {percent(known or 0.0)}'}"
 
 
 def only_head(training: Mapping[str, Any]) -> float | None:
