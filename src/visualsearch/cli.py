@@ -18,7 +18,7 @@ NOTES = """\
 without a command: index the gallery, train what is missing, search the queries, write a report
 exit codes: 0 ok, 2 usage or YAML, 3 data (folder, table, any query), 4 engine (store, disk, weights), 130 interrupted"""
 
-INDEXED = "what is indexed so far stays, and the same command goes on from there"
+INDEXED = "what was indexed by then stays, and the same command goes on from there"
 KEPT = {
     None: f"{INDEXED}; a training that was under way begins anew.",
     "index": f"{INDEXED}.",
