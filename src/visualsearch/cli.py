@@ -131,7 +131,12 @@ def _search_options(search: argparse.ArgumentParser) -> None:
     search.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
     search.add_argument("-k", type=int, metavar="N", help="number of hits (default: search.k)")
     search.add_argument(
-        "--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="only pictures with this value"
+        "--where",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only pictures with this value; where none has it, there are no hits, and that is no error",
     )
     search.add_argument("--bucket", action="append", metavar="NAME", help="probe this bucket instead of the route")
     search.add_argument("--exhaustive", action="store_true", help="compare with every item")
