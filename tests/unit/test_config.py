@@ -153,6 +153,7 @@ def test_overrides() -> None:
     assert "expected key=value" in complaint("gallery: {folder: a}", "routing.keep")
     assert "--set routing.widen: expected a list" in complaint("gallery: {folder: a}", "routing.widen=[more")
     hosts = "gallery: {folder: a}\nstore: {name: elasticsearch, hosts: ['http://a:9200']}"
+    assert complaint("gallery: {folder: a}\nextractor: {weights: starte}").endswith("Did you mean 'starter'?")
     assert complaint(hosts, "store.hosts=[nowhere]").startswith("--set store.hosts: store.hosts.0: expected scheme")
     assert "--set stor.name: stor: unknown key" in complaint("gallery: {folder: a}", "stor.name=x")
     assert settings("", "gallery.path={label}/{view}").gallery.path == "{label}/{view}"
