@@ -18,7 +18,7 @@ NOTES = """\
 without a command: index the gallery, train what is missing, search the queries, write a report
 exit codes: 0 ok, 2 usage or YAML, 3 data (folder, table, any query), 4 engine (store, disk, weights), 130 interrupted"""
 
-INDEXED = "what is indexed so far stays, and the same command goes on from there"
+INDEXED = "what was indexed by then stays, and the same command goes on from there"
 KEPT = {
     None: f"{INDEXED}; a training that was under way begins anew.",
     "index": f"{INDEXED}.",
@@ -131,7 +131,12 @@ def _search_options(search: argparse.ArgumentParser) -> None:
     search.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
     search.add_argument("-k", type=int, metavar="N", help="number of hits (default: search.k)")
     search.add_argument(
-        "--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="only pictures with this value"
+        "--where",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only pictures with this value; where none has it, there are no hits, and that is no error",
     )
     search.add_argument("--bucket", action="append", metavar="NAME", help="probe this bucket instead of the route")
     search.add_argument("--exhaustive", action="store_true", help="compare with every item")

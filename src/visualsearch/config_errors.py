@@ -115,7 +115,8 @@ def _mistake(
         return Mistake(_line(document.place(key)), "missing-key", sentence)
     if one["type"] in ("value_error", "path-template"):
         slug = "bad-value" if one["type"] == "value_error" else one["type"]
-        said = str(context.get("error", one["msg"])).rstrip(".") + "."
+        said = str(context.get("error", one["msg"])).rstrip(".")
+        said += "" if said.endswith("?") else "."
         field, colon, rest = said.partition(": ")
         if colon and field in _known(model, one["loc"]):  # it was the whole section that was looked at
             key, said = (*key, field), rest

@@ -129,6 +129,9 @@ def override(document: Document, overrides: Sequence[str]) -> None:
                 document.places[key[: depth + 1]] = place
             branch[part] = branch = dict(inner) if isinstance(inner, dict) else {}
         branch[key[-1]] = value
+        for told in (document.places, document.texts):  # what stood below it in the file is gone
+            for old in [old for old in told if old[: len(key)] == key]:
+                del told[old]
         document.places[key] = place
 
 

@@ -38,6 +38,8 @@ def plugin_options(document: Document, kind: str, base: Path) -> Options | list[
     section = {} if document.data.get(kind) is None else document.data[kind]
     if not isinstance(section, dict):
         what = f"expected keys such as `name: {DEFAULTS[kind]}`; received {section!r}."
+        if isinstance(section, str) and section in TABLES[kind]:
+            what += f" Write {kind}: {{name: {section}}}."
         return [mistake(document, (kind,), "bad-value", what)]
     name = section.get("name", DEFAULTS[kind])
     if not isinstance(name, str):

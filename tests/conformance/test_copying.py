@@ -76,3 +76,41 @@ def test_an_index_goes_round_and_comes_back_the_same(elasticsearch: Cluster, tmp
     finally:
         for search in searches.values():
             search.close()
+
+
+def test_a_copy_that_was_killed_ends_as_the_source_is_by_then(elasticsearch: Cluster, tmp_path: Path) -> None:
+    """What the first attempt wrote and the source has lost since is not in the copy."""
+    gallery = paint_gallery(tmp_path / "gallery")
+    (gallery / "red/torn.png").write_text("no picture")
+    there = f"{{name: elasticsearch, hosts: ['{elasticsearch.addresses[0]}'], index: copy-{secrets.token_hex(4)}}}"
+    with opened(gallery, "one", "{name: embedded}") as source, opened(gallery, "two", there) as target:
+        source.index()
+        with closing(source._parts.shelf.live()) as live:
+            (page,) = live.pages()
+            with closing(target._parts.shelf.begin(live.fingerprint, live.dim)) as begun:
+                begun.upsert(page, live.vectors([item.id for item in page]))
+                begun.record_failures(live.failures())
+        for gone in ("red/red00.png", "red/torn.png"):
+            (gallery / gone).unlink()
+        source.index()
+        assert source.copy_to(target) == 17
+        assert contents(target) == contents(source)
+
+
+def test_check_names_what_an_interrupted_rebuild_left(elasticsearch: Cluster, tmp_path: Path) -> None:
+    gallery = paint_gallery(tmp_path / "gallery")
+    index = f"copy-{secrets.token_hex(4)}"
+    there = f"{{name: elasticsearch, hosts: ['{elasticsearch.addresses[0]}'], index: {index}}}"
+
+    def said() -> list[str]:
+        return [one.says for one in search.check() if "interrupted" in one.says]
+
+    with opened(gallery, "one", there) as search:
+        search.index()
+        assert said() == []
+        parts = search._parts
+        parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim).close()
+        (one,) = said()
+        assert one.startswith(f"visualsearch-{index}-v2, ")
+        search.index(rebuild=True)
+        assert said() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 import time
@@ -243,6 +244,44 @@ def test_a_picture_whose_faces_are_not_all_taken_is_taken_out(shelves: MakeShelf
         assert [one.id for page in store.pages() for one in page] == ["0001", "0002"]
         store.upsert(faces, unit(np.eye(3)[:2]))
         assert store.count() == 4
+
+
+class OneShardAway:
+    """A client to whose bulk requests the server answers, for some documents, that their shard is away."""
+
+    def __init__(self, client: Any, away: set[str]) -> None:
+        """Ask ``client`` for everything else; ``away`` are the documents' ids."""
+        self._client, self._away = client, away
+
+    def options(self, **options: Any) -> OneShardAway:
+        """Return the same with other options."""
+        return OneShardAway(self._client.options(**options), self._away)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def bulk(self, operations: list[bytes], **arguments: Any) -> dict[str, Any]:
+        """Send what is not away, and answer for the rest."""
+        actions = [next(iter(json.loads(one.split(b"\n")[0]).items())) for one in operations]
+        there = [one for one, (_, action) in zip(operations, actions, strict=True) if action["_id"] not in self._away]
+        answers = iter(self._client.bulk(operations=there, **arguments)["items"] if there else [])
+        error = {"type": "unavailable_shards_exception", "reason": "[1] primary shard is not active"}
+        return {
+            "items": [
+                {kind: {"status": 503, "error": error}} if action["_id"] in self._away else next(answers)
+                for kind, action in actions
+            ]
+        }
+
+
+def test_a_picture_is_not_half_there_where_one_shard_stays_away(shelves: MakeShelf) -> None:
+    faces = [Item(f"face-{n}", "two.jpg", {}, (), Source("c", "s")) for n in range(2)]
+    with closing(begun(shelves(patience_s=1))) as store:
+        store.connection._client = OneShardAway(store.connection._client, {"face-1"})
+        with pytest.raises(EngineError) as caught:
+            store.upsert([item(1), *faces], unit(np.eye(3)))
+        assert caught.value.slug == "store-shards"
+        assert [one.id for page in store.pages() for one in page] == ["0001"]
 
 
 def test_more_dimensions_than_the_server_takes_are_refused_in_one_sentence(shelves: MakeShelf) -> None:

@@ -84,6 +84,13 @@ def store(shelf: Shelf) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def lasting(make_shelf: Callable[[], Shelf]) -> Iterator[Store]:
+    """Return a store of three dimensions for all examples of a test: to make an index takes longer than to empty it."""
+    with closing(make_shelf().begin("f", 3)) as opened:
+        yield opened
+
+
 def ids(found: Found) -> list[str]:
     """Return the ids of the hits, best first."""
     return [hit.id for hit in found.hits]
@@ -111,30 +118,30 @@ filters = st.dictionaries(st.sampled_from(["label", 'a "column"\'\n', "no such c
     questions=st.lists(st.tuples(queries, st.sampled_from([1, 2, 7, 100]), filters), min_size=1, max_size=4),
 )
 def test_whatever_is_written_is_found_like_brute_force_does(
-    make_shelf: Callable[[], Shelf],
+    lasting: Store,
     writes: list[tuple[list[tuple[tuple[int, tuple[str, ...], dict[str, str]], tuple[int, ...]]], set[int]]],
     questions: list[tuple[list[tuple[tuple[int, ...], Buckets]], int, dict[str, str]]],
 ) -> None:
     """Write, replace and delete anything, asking in between: ties, duplicates, empty buckets."""
-    oracle = Oracle()
-    with closing(make_shelf().begin("f", 3)) as store:
-        for batch, gone in writes:
-            if batch:
-                new = [item(number, *buckets, **columns) for (number, buckets, columns), _ in batch]
-                vectors = unit(*(direction for _, direction in batch))
-                store.upsert(new, vectors)
-                oracle.upsert(new, vectors)
-            store.delete([f"{number:>04}" for number in gone])
-            for number in gone:
-                oracle.items.pop(f"{number:>04}", None)
-            for rows, k, where in questions:
-                vectors = unit(*(direction for direction, _ in rows))
-                wanted = [route for _, route in rows]
-                found = store.search(vectors, k, wanted, where)
-                assert len(found) == len(rows)
-                for one, vector, route in zip(found, vectors, wanted, strict=True):
-                    oracle.check(one, vector, k, route, where)
-        assert_holds(store, oracle)
+    oracle, store = Oracle(), lasting
+    store.delete([f"{number:>04}" for number in range(26)])  # what the example before has left
+    for batch, gone in writes:
+        if batch:
+            new = [item(number, *buckets, **columns) for (number, buckets, columns), _ in batch]
+            vectors = unit(*(direction for _, direction in batch))
+            store.upsert(new, vectors)
+            oracle.upsert(new, vectors)
+        store.delete([f"{number:>04}" for number in gone])
+        for number in gone:
+            oracle.items.pop(f"{number:>04}", None)
+        for rows, k, where in questions:
+            vectors = unit(*(direction for direction, _ in rows))
+            wanted = [route for _, route in rows]
+            found = store.search(vectors, k, wanted, where)
+            assert len(found) == len(rows)
+            for one, vector, route in zip(found, vectors, wanted, strict=True):
+                oracle.check(one, vector, k, route, where)
+    assert_holds(store, oracle)
 
 
 def assert_holds(store: Store, oracle: Oracle) -> None:

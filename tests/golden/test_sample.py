@@ -30,6 +30,10 @@ def pictures(folder: str) -> Labelled:
     return files, np.array([file.parent.name for file in files])
 
 
+def every(step: int, labelled: Labelled) -> Labelled:
+    return labelled[0][::step], labelled[1][::step]
+
+
 def read(file: Path) -> Crop:
     with Image.open(file) as image:
         return Crop(np.asarray(image.convert("RGB")))
@@ -76,7 +80,7 @@ def test_the_recipe_says_how_each_picture_was_made() -> None:
 
 
 def test_the_starter_is_far_above_colours_and_a_random_network(tmp_path: Path) -> None:
-    gallery, queries = pictures("gallery"), pictures("queries")
+    gallery, queries = every(4, pictures("gallery")), every(2, pictures("queries"))  # two views of each thing, and one
     runtime = create_runtime("auto", "float32", tmp_path)
     colours = top1(histograms(gallery[0]), histograms(queries[0]), gallery, queries)
     assert colours <= 0.30

@@ -400,8 +400,8 @@ def test_a_command_line_that_is_wrong_is_an_error_like_others(
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["index"], "Stopped: what is indexed so far stays, and the same command goes on from there."),
-        ([], "Stopped: what is indexed so far stays, and the same command goes on from there; a training"),
+        (["index"], "Stopped: what was indexed by then stays, and the same command goes on from there."),
+        ([], "Stopped: what was indexed by then stays, and the same command goes on from there; a training"),
         (["train"], "Stopped: index and classifier are as they were; run it again to train from the beginning."),
         (["evaluate"], "Stopped: nothing was changed; run it again to see the rest."),
     ],

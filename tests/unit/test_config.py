@@ -76,6 +76,8 @@ def test_paths_are_meant_from_the_file_and_home_is_known(tmp_path: Path, monkeyp
         ("gallery: {folder: a}\nbuckets: {column: label, none: true}", "either a column or none: true"),
         ("gallery: {folder: a}\nextractor: {name: resnet51}", "line 2: extractor.name: expected one of"),
         ("gallery: {folder: a}\nextractor: {name: resnet51}", "Did you mean 'resnet5"),
+        ("gallery: {folder: a}\nextractor: {weights: publishd}", "received 'publishd'. Did you mean 'published'?"),
+        ("gallery: {folder: a}\nstore: elasticsearch", "received 'elasticsearch'. Write store: {name: elasticsearch}."),
         ("gallery: {folder: a}\nextractor: {wieghts: starter}", "extractor.wieghts: unknown key. Did you mean 'weights'?"),
         ("gallery: {folder: a}\nstore: {name: bruteforce, memory_mib: 5}", "It belongs to embedded"),
         ("gallery: {folder: a}\nstore: {memory_mib: 0}", "store.memory_mib: expected more than 0; received 0."),
@@ -150,6 +152,9 @@ def test_overrides() -> None:
     )
     assert "expected key=value" in complaint("gallery: {folder: a}", "routing.keep")
     assert "--set routing.widen: expected a list" in complaint("gallery: {folder: a}", "routing.widen=[more")
+    hosts = "gallery: {folder: a}\nstore: {name: elasticsearch, hosts: ['http://a:9200']}"
+    assert complaint("gallery: {folder: a}\nextractor: {weights: starte}").endswith("Did you mean 'starter'?")
+    assert complaint(hosts, "store.hosts=[nowhere]").startswith("--set store.hosts: store.hosts.0: expected scheme")
     assert "--set stor.name: stor: unknown key" in complaint("gallery: {folder: a}", "stor.name=x")
     assert settings("", "gallery.path={label}/{view}").gallery.path == "{label}/{view}"
     assert settings("", "gallery.table=null").gallery.table is None

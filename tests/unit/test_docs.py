@@ -156,11 +156,16 @@ def mugs_and_bowls() -> tuple[list[Item], Matrix]:
     return items, vectors
 
 
-@pytest.fixture
-def shelf(request: pytest.FixtureRequest) -> Iterator[ElasticsearchShelf]:
-    """Return the shelf of a gallery ``photos`` in a cluster of its own, a folder for snapshots being allowed."""
-    folder = request.getfixturevalue("tmp_path")
-    with servers.cluster(servers.VERSIONS[0], settings={"path.repo": str(folder)}) as cluster:
+@pytest.fixture(scope="module")
+def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder where the server may put snapshots."""
+    return tmp_path_factory.mktemp("backups")
+
+
+@pytest.fixture(scope="module")
+def shelf(backups: Path) -> Iterator[ElasticsearchShelf]:
+    """Return the shelf of a gallery ``photos`` in a cluster of this module's own, with one version of its index."""
+    with servers.cluster(servers.VERSIONS[0], settings={"path.repo": str(backups)}) as cluster:
         options = ElasticsearchShelf.Options(hosts=tuple(cluster.addresses), index="photos")
         made = ElasticsearchShelf(options, Path("/unused/model/index"))
         fill(made)
@@ -203,11 +208,11 @@ def test_the_plain_client_reads_what_the_page_says(shelf: ElasticsearchShelf, tm
 
 
 def test_what_the_page_on_production_asks_is_answered_and_a_snapshot_comes_back(
-    shelf: ElasticsearchShelf, tmp_path: Path
+    shelf: ElasticsearchShelf, backups: Path
 ) -> None:
     fill(shelf)
     before = nearest(shelf, 0)
-    text = (ROOT / "docs" / "production.md").read_text().replace("/mnt/backup", str(tmp_path / "backup"))
+    text = (ROOT / "docs" / "production.md").read_text().replace("/mnt/backup", str(backups / "backup"))
     asked = [found.groups() for found in _REQUEST.finditer(text) if found[2] != "path"]
     with Elasticsearch(list(shelf._options.hosts)) as client:
         answers = {path: ask(client, method, path, body) for method, path, body in asked}

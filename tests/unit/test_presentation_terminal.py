@@ -103,6 +103,13 @@ def test_the_summaries_are_the_golden_ones(console: Console) -> None:
     same_as_golden("terminal-summaries.txt", text_of(console))
 
 
+def test_where_nothing_is_known_to_be_right_nothing_is_measured(console: Console) -> None:
+    terminal.print_evaluation({**SUMMARY, "queries": 15, "unanswerable": 15}, console=console)
+    said = " ".join(text_of(console).split())
+    assert said.startswith("evaluate 15 queries: nothing says of any hit that it is right, so there is nothing to")
+    assert "left out" not in said and "kept" not in said and "hit rate" not in said
+
+
 def test_nothing_is_wider_than_80_columns_and_no_path_loses_a_character(console: Console) -> None:
     terminal.print_answer(WIDENED, items=1024, console=console)
     lines = text_of(console).splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,9 @@ class ApplicationExtractor:
             if self.name not in NETWORKS:
                 raise ValueError(f"name: expected one of {', '.join(sorted(NETWORKS))}; received {self.name!r}.")
             if self.source not in ("starter", "published") and not self.source.startswith("file:"):
-                raise ValueError(f"weights: expected starter, published or file:PATH; received {self.weights!r}.")
+                near = difflib.get_close_matches(self.source, ("starter", "published"), n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"weights: expected starter, published or file:PATH; received {self.weights!r}.{hint}")
             if self.source == "starter" and self.name not in STARTERS:
                 starters = ", ".join(STARTERS)
                 raise ValueError(

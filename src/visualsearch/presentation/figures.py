@@ -58,7 +58,7 @@ def lines(summary: Mapping[str, Any]) -> list[Line]:
 def notes(summary: Mapping[str, Any]) -> list[str]:
     """Return sentences for the figures that belong to both searches, the classifier, or strangers."""
     told = []
-    if figure(summary, "kept") is not None:
+    if figure(summary, "kept") is not None and summary.get("unanswerable") != summary.get("queries", -1):
         told.append(f"kept {with_interval(summary, 'kept')} of the exhaustive hits, right or wrong")
     if figure(summary, "classifier", "top1") is not None:
         told.append(f"classifier: top 1 {with_interval(summary, 'classifier', 'top1')}")

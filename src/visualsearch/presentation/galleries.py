@@ -225,8 +225,12 @@ def _hit(asked: Asked, hit: Hit, pictures: Pictures) -> Markup:
 
 
 def breakable(path: str) -> Markup:
-    """Return a path that may be broken after its separators."""
-    parts = re.split(r"(?<=[/_. -])", printable(path))
+    """Return a path that may be broken after its separators, but not before its suffix.
+
+    >>> breakable("mug/mug01-0.jpg")
+    'mug/<wbr>mug01-<wbr>0.jpg'
+    """
+    parts = re.split(r"(?<=[/_ -])|(?<=\.)(?!\w{1,5}$)", printable(path))
     return Markup("<wbr>".join(join(part) for part in parts))
 
 

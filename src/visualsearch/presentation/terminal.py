@@ -132,6 +132,8 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
         table.add_row(label, *routed, *exhaustive)
     left_out = summary.get("unanswerable")
     rest = f" ({left_out:,} without anything right in the gallery are left out)" if left_out else ""
+    if left_out == summary["queries"]:
+        rest = ": nothing says of any hit that it is right, so there is nothing to measure"
     console.print(f"[bold]evaluate[/bold]  {count(summary['queries'], 'query', 'queries')}{rest}")
     if left_out != summary["queries"]:
         console.print(table)

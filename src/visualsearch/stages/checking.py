@@ -142,6 +142,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
                 "note", "index", f"pictures that failed: {len(failures)}, such as {first.path}: {first.reason}"
             )
         yield from _unlearned(parts, store)
+        yield from _unfinished(parts)
         if deep:
             yield from _vectors(store)
 
@@ -162,6 +163,14 @@ def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:
     if new:
         names = ", ".join(new[:5]) + (" …" if len(new) > 5 else "")
         yield Finding("note", "buckets", f"never learned, so in every route: {len(new)} ({names}); run train")
+
+
+def _unfinished(parts: Parts) -> Iterator[Finding]:
+    """Name the successor that a rebuild left, where a store can tell; others go on with it, or make it anew, unasked."""
+    name = getattr(parts.shelf, "unfinished", lambda: None)()
+    if name is not None:
+        says = f"{name}, of a rebuild or copy that runs or was interrupted, takes room: run index --rebuild to end it"
+        yield Finding("note", "index", says)
 
 
 def _vectors(store: Store) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from contextlib import closing
 
 from visualsearch.errors import DataError, UsageError
@@ -12,6 +13,9 @@ from visualsearch.stages.assembly import Parts
 from visualsearch.stores.contract import Store
 
 PCA = "pca.npz"
+
+AT_ONCE = 8_000
+"""Items that are written in one call: enough for a store that sends several requests at once."""
 
 
 def copy(source: Parts, target: Parts, progress: Progress) -> int:
@@ -47,15 +51,26 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
 def _copy_items(live: Store, target: Parts, progress: Progress) -> int:
     with closing(target.shelf.begin(live.fingerprint, live.dim)) as successor:
         total = live.count()
-        done = 0
-        for page in live.pages():
-            successor.upsert(page, live.vectors([item.id for item in page]))
-            done += len(page)
-            progress("copying items", done, total)
-        successor.record_failures(live.failures())
+        resumed, copied = successor.count() > 0, set[str]()
+        for page in live.pages(AT_ONCE):
+            ids = [item.id for item in page]
+            successor.upsert(page, live.vectors(ids))
+            copied.update(ids)
+            progress("copying items", len(copied), total)
+        if resumed:
+            _drop_what_was_lost(successor, copied)
+        failures = live.failures()
+        successor.clear_failures({one.path for one in successor.failures()} - {one.path for one in failures})
+        successor.record_failures(failures)
         successor.bury(live.buried())
         target.shelf.publish(successor)
     return total
+
+
+def _drop_what_was_lost(successor: Store, copied: Collection[str]) -> None:
+    """Remove what a copy that was killed has written and the source has lost since."""
+    for page in list(successor.pages(AT_ONCE)):
+        successor.delete([item.id for item in page if item.id not in copied])
 
 
 def _copy_pca(source: Parts, target: Parts) -> None:

@@ -45,6 +45,12 @@ class ElasticsearchShelf:
         connection.close()
         return None
 
+    def unfinished(self) -> str | None:
+        """Return the name of a version that is being filled, or was until its writer ended; None where there is none."""
+        with self._connected() as connection:
+            found = Catalogue(connection, self._base).read().next
+        return found.name if found is not None else None
+
     def begin(self, fingerprint: str, dim: int) -> Store:
         """Open the unpublished index for these embeddings, making or resuming it.
 

@@ -37,9 +37,11 @@ class Refusal:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of many operations: refusals by item, and what ended the work early."""
+    """What became of many operations: refusals by item, and what ended the work early, with the items of then."""
 
     refused: dict[str, Refusal] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
+    """Of the requests that were sent: the items that nobody acknowledged or refused until patience ended."""
     error: EngineError | None = None
 
 
@@ -90,7 +92,7 @@ class Bulk:
     def send(self, groups: Iterable[Sequence[Operation]]) -> Outcome:
         """Send everything, unless the cluster is lost on the way."""
         options, outcome = self._connection.options, Outcome()
-        running: deque[Future[dict[str, Refusal]]] = deque()
+        running: deque[Future[Outcome]] = deque()
         with ThreadPoolExecutor(options.in_flight) as pool:
             for request in requests(groups, options.bulk_mib << 20):
                 if len(running) == options.in_flight:
@@ -130,9 +132,9 @@ class Bulk:
         reasons = {item: one.reason for item, one in outcome.refused.items()}
         raise RefusedItems(str(told), slug=told.slug, reasons=reasons)
 
-    def _request(self, request: Sequence[Operation]) -> dict[str, Refusal]:
-        """Send one request until each of its operations is done or refused for good."""
-        pending, refused = list(request), dict[str, Refusal]()
+    def _request(self, request: Sequence[Operation]) -> Outcome:
+        """Send one request until each of its operations is done or refused for good, or patience ends."""
+        pending, made = list(request), Outcome()
 
         def once(client: Any) -> None:
             nonlocal pending
@@ -144,20 +146,23 @@ class Bulk:
                     again.append(one)
                     busy = refusal
                 elif refusal is not None:
-                    refused[one.item] = refusal
+                    made.refused[one.item] = refusal
             progress, pending = len(again) < len(pending), again
             if busy is not None:
                 raise Busy(busy.status, f"{busy.kind}: {busy.reason}", progress)
 
-        self._connection.ask(once)
-        return refused
+        try:
+            self._connection.ask(once)
+        except EngineError as error:
+            made.error, made.unanswered = error, {one.item for one in pending}
+        return made
 
 
-def _gather(future: Future[dict[str, Refusal]], outcome: Outcome) -> None:
-    try:
-        outcome.refused.update(future.result())
-    except EngineError as error:
-        outcome.error = outcome.error or error
+def _gather(future: Future[Outcome], outcome: Outcome) -> None:
+    made = future.result()
+    outcome.refused.update(made.refused)
+    outcome.unanswered |= made.unanswered
+    outcome.error = outcome.error or made.error
 
 
 def _refusal(result: dict[str, Any]) -> Refusal | None:

@@ -18,8 +18,8 @@ from visualsearch.stores.ranking import exact
 MOST_HITS = 10_000
 """The server returns no more of one search."""
 
-SPARE = 8
-"""Hits beyond k that are asked for, to see whether the k-th ties with the next."""
+SPARE = 1
+"""Hits beyond k that are asked for, to see whether the k-th ties with the next; only if it does, more are asked for."""
 
 NEAR = 4e-6
 """Cosines closer than this may come in either order from the server, which adds in float32."""
@@ -85,13 +85,16 @@ class Seeker:
         return [Found(_hits(one, k), max(count, len(one))) for one, count in zip(some, counts, strict=True)]
 
     def _body(self, query: Vector, size: int, filtered: str) -> str:
-        """Return the body of one search; the filter stands inside `knn`, so that it takes away no hits."""
+        """Return the body of one search; the filter stands inside `knn`, so that it takes away no hits.
+
+        `knn` is the query: beside a query it would cost two rounds more of each shard.
+        """
         options = self._connection.options
         more = f',"rescore_vector":{{"oversample":{OVERSAMPLE}}}' if self._kind.startswith("int8") else ""
         candidates = size if self._exact else min(MOST_HITS, max(2 * size, options.num_candidates))
         return (
-            f'{{"size":{size},"track_total_hits":false,"knn":{{"field":"vector","k":{size},'
-            f'"num_candidates":{candidates},"filter":{filtered}{more},"query_vector":{vector_text(query)}}}}}'
+            f'{{"size":{size},"track_total_hits":false,"query":{{"knn":{{"field":"vector","k":{size},'
+            f'"num_candidates":{candidates},"filter":{filtered}{more},"query_vector":{vector_text(query)}}}}}}}'
         )
 
     def _ask(self, asked: Sequence[Asked]) -> Iterator[dict[str, Any]]:

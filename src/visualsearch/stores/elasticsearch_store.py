@@ -56,8 +56,8 @@ class ElasticsearchStore:
 
         A cluster has no transactions, so of "all of them or none" this holds: vectors are checked
         before anything is sent, an item is written whole, and the items of one path (the faces
-        of one picture) travel in one request; where some of them are refused for good, the others
-        of that path are taken out again. So no picture is half there and taken for whole:
+        of one picture) travel in one request; where some of them are refused for good, or their shard
+        is away until patience ends, the others of that path are taken out again. So no picture is half there and taken for whole:
         `index` finds it missing and writes it again. Other pictures that were written before
         the error stay, and to write them again is harmless.
 
@@ -77,11 +77,14 @@ class ElasticsearchStore:
             self._bulk.raise_for(outcome, {items[row].id: items[row].path for row in last.values()})
 
     def _take_out_halves(self, outcome: Outcome, pictures: Iterator[list[str]]) -> None:
-        """Remove what was written of the pictures of which a part was refused."""
-        halves = [ids for ids in pictures if 0 < sum(item in outcome.refused for item in ids) < len(ids)]
+        """Remove what was written of the pictures of which a part was refused, or whose shard was away."""
+        lost = outcome.refused.keys() | outcome.unanswered
+        halves = [ids for ids in pictures if 0 < sum(item in lost for item in ids) < len(ids)]
         if not halves:
             return
-        left = self._bulk.send([self._deleting(item)] for ids in halves for item in ids)
+        # not those of the shard that is away: it would be waited for again
+        doomed = [item for ids in halves for item in ids if item not in outcome.unanswered]
+        left = self._bulk.send([self._deleting(item)] for item in doomed)
         if left.error or left.refused:
             log.warning("%s: some faces of %d pictures may be missing from the index.", self.version.name, len(halves))
 
