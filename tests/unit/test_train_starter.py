@@ -17,7 +17,7 @@ from tools.starter import cards, measuring, pictures, schedule, weights
 tf = pytest.importorskip("tensorflow", reason="the starter is trained with TensorFlow; install tensorflow")
 keras = pytest.importorskip("keras", reason="the starter is trained with Keras; install keras")
 
-from tools.starter import augment, finishing, network, optimiser, training  # noqa: E402
+from tools.starter import augment, finishing, network, optimiser, training, warm  # noqa: E402
 
 
 def some_pictures(n: int = 24, families: int = 3, instances: int = 6, side: int = 10) -> pictures.Pictures:
@@ -306,3 +306,36 @@ def test_histograms_of_the_same_colours_are_equal_wherever_they_are() -> None:
     turned = pictures.Pictures(seen.pixels[:, ::-1], *seen.arrays[1:], seen.families, seen.instances)
     np.testing.assert_array_equal(measuring.histogram(seen), measuring.histogram(turned))
     assert (measuring.histogram(seen) ** 2).sum(axis=1).tolist() == pytest.approx([100, 100])
+
+
+# Beginning with given weights
+
+
+def test_a_training_begins_where_the_weights_are_and_instances_at_their_pictures(tmp_path: Path) -> None:
+    seen = some_pictures(side=8)
+    before = network.Network(tiny_backbone(), 3, 6, seed=1)
+    file = tmp_path / "resnet50.npz"
+    weights.save_arrays(file, finishing.only_backbone({path: v.numpy() for path, v in before.variables.items()}))
+    net = network.Network(tiny_backbone(), 3, 8, seed=2)
+    drawn = net.heads["instances/kernel"].numpy()
+    warm.begin(net, seen, file, side=8)
+
+    for path, variable in before.variables.items():
+        if path.startswith("conv") or path == weights.PROJECTION:
+            np.testing.assert_array_equal(net.variables[path].numpy(), variable.numpy())
+    ready = augment.preprocess(tf.constant(seen.pixels.astype(np.float32)))
+    rows = before.pooled(ready).numpy() @ before.heads[weights.PROJECTION].numpy()
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    directions = net.heads["instances/kernel"].numpy()
+    for instance in range(6):
+        mean = rows[seen.instance == instance].sum(axis=0)
+        np.testing.assert_allclose(directions[:, instance], mean / np.linalg.norm(mean), atol=1e-5)
+    np.testing.assert_array_equal(directions[:, 6:], drawn[:, 6:])  # of instances that are still to be rendered
+    assert not net.heads["family/kernel"].numpy().any()
+
+
+def test_weights_of_another_network_are_refused_by_name_and_shape(tmp_path: Path) -> None:
+    np.savez(tmp_path / "resnet50.npz", **{weights.PROJECTION: np.zeros((7, 256), np.float32)})
+    net = network.Network(tiny_backbone(), 3, 6, seed=2)
+    with pytest.raises(SystemExit, match=r"expected conv1_conv/kernel of \(3, 3, 3, 6\); received none"):
+        warm.begin(net, some_pictures(side=8), tmp_path / "resnet50.npz", side=8)
