@@ -25,7 +25,7 @@ from visualsearch.runtimes.frameworks import import_keras
 TINY = 96
 """The shorter side to which a smaller picture is enlarged: the networks know no face below 20 pixels."""
 
-BORDER, STEP = 24, 64
+BORDER, STEP = 16, 32
 """Of a canvas: grey around the copy at least, so that faces at the edge are proposed, and what its sides are multiples of."""
 
 TOGETHER, TOGETHER_PIXELS = 16, 2**22
@@ -120,9 +120,7 @@ class Detector:
             output_type="numpy",
             threshold_onet=self._confidence,
         )
-        return [
-            tuple(canvas.face(row) for row in rows[rows[:, 0] == number]) for number, canvas in enumerate(canvases)
-        ]
+        return [tuple(canvas.face(row) for row in rows[rows[:, 0] == number]) for number, canvas in enumerate(canvases)]
 
     def _remember(self, found: dict[bytes, Faces]) -> None:
         for key, faces in found.items():

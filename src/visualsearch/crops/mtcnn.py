@@ -95,7 +95,8 @@ def _longer(box: Box) -> int:
     return max(box[2] - box[0], box[3] - box[1]) if _area(box) > 0 else 0
 
 
-def _from_centre(box: Box, image: Pixels) -> float:
-    """Return the squared distance between the centres of box and picture."""
+def _from_centre(box: Box, image: Pixels) -> int:
+    """Return four times the squared distance between the centres of box and picture."""
     height, width = image.shape[:2]
-    return ((box[0] + box[2] - width) ** 2 + (box[1] + box[3] - height) ** 2) / 4
+    across, down = box[0] + box[2] - width, box[1] + box[3] - height
+    return int(across * across + down * down)

@@ -17,7 +17,7 @@ from visualsearch.errors import DataError
 from visualsearch.evaluation.runs import KS, RunRow, summarise
 from visualsearch.gallery import Picture, file_of, list_pictures
 from visualsearch.progress import Progress
-from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.judging import Judge, Question, relevant_column
 from visualsearch.stages.lookalikes import near_duplicates
@@ -64,7 +64,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     columns = {column for question in questions for column in question.picture.columns}
     relevant = relevant_column(parts.settings.queries.relevant, columns, items)
     judge = Judge(items, relevant, group_column(parts), parts.bucket_column)
-    memo = QueryMemo.open(parts.model.path / "queries.npz", searcher.model)
+    memo = QueryMemo.open(parts.model.path / "queries.npz", parts.query_fingerprint(searcher.model))
     rows: list[RunRow] = []
     answers: list[Answer] = []
     progress("searching queries", 0, len(questions))
@@ -138,7 +138,7 @@ def _unrouted(judge: Judge) -> str:
 def _remember(searcher: Searcher, batch: Sequence[Question], memo: QueryMemo) -> None:
     """Embed those pictures of the batch that the memo does not know; unreadable ones stay unknown."""
     new = [question for question in batch if question.key not in memo.entries]
-    prepared = ahead(lambda question: largest(searcher.prepare(question.picture.file)), new)
+    prepared = map(largest, searcher.prepare_each(question.picture.file for question in new))
     ready = [(question, one) for question, one in zip(new, prepared, strict=True) if one.crop is not None]
     if not ready:
         return
@@ -149,7 +149,7 @@ def _remember(searcher: Searcher, batch: Sequence[Question], memo: QueryMemo) ->
     for row, (question, one) in enumerate(ready):
         guessed = np.empty(0, np.float32) if probabilities is None else probabilities[row]
         timings = [{**one.timings_ms, "embed": embed_ms}[stage] for stage in STAGES]
-        memo.add(question.key, embedded.vectors[row], guessed, timings)
+        memo.add(question.key, embedded.vectors[row], guessed, timings, one.query.box)
 
 
 def _searched(
@@ -168,7 +168,7 @@ def _searched(
     for question, one, near, far in zip(questions, known, routed, everything, strict=True):
         near.found, far.found = (_without(found, question.left_out) for found in (near.found, far.found))
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
-        query = Query(str(question.picture.file))
+        query = Query(str(question.picture.file), one.box)
         answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
         guess = searcher.embedder.buckets[int(np.argmax(one.probabilities))] if len(one.probabilities) else None
         yield _row(question, near, far, total, guess, judge), answer
