@@ -33,7 +33,7 @@ class Faces:
         """Pixels of the picture: a face whose longer side is shorter is left out."""
         confidence: Annotated[float, Field(ge=0, le=1)] = 0.9
         """A face of which the detector is less certain is left out."""
-        margin: Annotated[float, Field(ge=0, le=2)] = 0.3
+        margin: Annotated[float, Field(ge=0, le=2)] = 0.35
         """What a crop shows on each side of the box, as a share of the box's longer side."""
         side: Annotated[int, Field(ge=128, le=4096)] = 1024
         """Longest side, in pixels, of the copy in which faces are looked for; below a fiftieth of it none is found."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from visualsearch.crops.contract import why_nothing
 from visualsearch.datatypes import Answer, Found, Hit, Item, Query
 from visualsearch.embedder import Embedded
 from visualsearch.errors import DataError
@@ -78,7 +79,8 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     memo.save()
     if not rows:
         raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
-    summary = {**summarise(rows, KS, parts.settings.runtime.seed), "notes": _notes(parts, searcher, judge)}
+    notes = _notes(parts, searcher, judge, len(questions) - len(rows))
+    summary = {**summarise(rows, KS, parts.settings.runtime.seed), "notes": notes}
     return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant)
 
 
@@ -106,9 +108,12 @@ def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[Que
         yield Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
 
 
-def _notes(parts: Parts, searcher: Searcher, judge: Judge) -> list[str]:
+def _notes(parts: Parts, searcher: Searcher, judge: Judge, missing: int) -> list[str]:
     """Return what must be known beside the figures."""
     notes = []
+    if missing:
+        pictures = "1 query counts" if missing == 1 else f"{missing:,} queries count"
+        notes.append(f"{pictures} for nothing: unreadable, or {why_nothing(searcher.cropper)}")
     if not searcher.embedder.buckets:
         notes.append(_unrouted(judge))
     if judge.relevant is None:
