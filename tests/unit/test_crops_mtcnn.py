@@ -13,6 +13,7 @@ from drawn import LANDMARKS, face, group, head, overlap
 from PIL import Image, ImageOps
 
 from visualsearch.crops import detection
+from visualsearch.crops.cascade import Cascade
 from visualsearch.crops.mtcnn import Faces
 from visualsearch.datatypes import Crop, Pixels
 from visualsearch.images import decode
@@ -22,15 +23,15 @@ GROUP = [(20, 30, 240), (300, 80, 180), (520, 10, 320)]
 
 
 @pytest.fixture(scope="module")
-def networks() -> Any:
+def cascade() -> Cascade:
     """Return the networks, loaded once."""
-    return detection._networks()
+    return Cascade()
 
 
 @pytest.fixture
-def faces(networks: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Faces]:
+def faces(cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Faces]:
     """Return a function that makes the plug-in with these options."""
-    monkeypatch.setattr(detection, "_networks", lambda: networks)
+    monkeypatch.setattr(detection, "Cascade", lambda: cascade)
     return lambda **options: Faces(Faces.Options(name="mtcnn", **options))
 
 
@@ -86,12 +87,17 @@ def test_batches_of_any_sizes_give_what_pictures_give_alone(faces: Callable[...,
         same(one, other)
 
 
-def test_agrees_with_the_package_on_a_picture_as_it_is(faces: Callable[..., Faces], networks: Any) -> None:
+def test_agrees_with_the_package_on_a_picture_as_it_is(faces: Callable[..., Faces]) -> None:
+    from mtcnn import MTCNN
+
     picture = group(GROUP, 880, 360)
-    theirs = networks.detect_faces(picture.astype(np.float32), box_format="xyxy")
-    boxes = sorted((one["box"] for one in theirs), key=lambda box: -(box[2] - box[0]))
-    for crop, box in zip(found(faces(), picture)[0], boxes, strict=True):
-        assert overlap(crop.box, tuple(map(int, box))) > 0.85  # type: ignore[arg-type]
+    theirs = MTCNN().detect_faces(picture.astype(np.float32), box_format="xyxy")
+    theirs.sort(key=lambda one: -(one["box"][2] - one["box"][0]))
+    for crop, one in zip(found(faces(margin=0), picture)[0], theirs, strict=True):
+        assert overlap(crop.box, tuple(map(int, one["box"]))) > 0.85  # type: ignore[arg-type]
+        assert crop.box is not None and crop.landmarks is not None
+        eyes = np.array([one["keypoints"]["left_eye"], one["keypoints"]["right_eye"]])
+        assert np.abs(crop.landmarks[:2] + crop.box[:2] - eyes).max() < 4
 
 
 def test_policies_differ_for_gallery_and_queries(faces: Callable[..., Faces]) -> None:
@@ -175,12 +181,10 @@ def test_a_large_crop_is_shrunk_with_its_landmarks(faces: Callable[..., Faces]) 
     assert np.abs(crop.landmarks - expected).max() < 0.04 * 3000 * scale
 
 
-def test_a_picture_that_comes_again_is_not_looked_at_again(
-    faces: Callable[..., Faces], networks: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_that_comes_again_is_not_looked_at_again(faces: Callable[..., Faces]) -> None:
     cropper, picture, looks = faces(), group(GROUP, 880, 360), []
-    detect = networks.detect_faces
-    monkeypatch.setattr(networks, "detect_faces", lambda some, **how: looks.append(len(some)) or detect(some, **how))
+    look = cropper._detector._seen
+    cropper._detector._seen = lambda some: looks.append(len(some)) or look(some)  # type: ignore[method-assign, func-returns-value]
     first = cropper.crops([picture, picture], "gallery")
     again = cropper.crops([picture.copy()], "query")[0]
     assert looks == [1]
@@ -188,11 +192,12 @@ def test_a_picture_that_comes_again_is_not_looked_at_again(
         same(first[0], other, 0)
 
 
-def test_many_shapes_are_traced_once(faces: Callable[..., Faces], networks: Any) -> None:
+def test_many_shapes_are_traced_once(faces: Callable[..., Faces], cascade: Cascade) -> None:
     cropper = faces()
     for number in range(12):
         found(cropper, group([(0, 0, 100 + 9 * number)], 150 + 31 * number, 140 + 17 * number))
-    assert [stage.model.experimental_get_tracing_count() for stage in networks.stages] == [1, 1, 1]
+    traced: list[Any] = list(cascade.networks)
+    assert [network.experimental_get_tracing_count() for network in traced] == [1, 1, 1]
 
 
 def test_real_pictures_alone_and_together(faces: Callable[..., Faces], real_pictures: Path) -> None:

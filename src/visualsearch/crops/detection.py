@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from visualsearch.crops.cascade import Cascade
 from visualsearch.datatypes import Pixels
-from visualsearch.errors import EngineError
-from visualsearch.runtimes.frameworks import import_keras
 
 TINY = 96
 """The shorter side to which a smaller picture is enlarged: the networks know no face below 20 pixels."""
@@ -80,7 +78,7 @@ class Detector:
         """Look at copies whose longer side is at most ``side``; the networks load when they are first needed."""
         self._side = side
         self._confidence = confidence
-        self._networks: Any = None
+        self._cascade: Cascade | None = None
         self._known: OrderedDict[bytes, Faces] = OrderedDict()
         self._lock = Lock()
 
@@ -112,14 +110,8 @@ class Detector:
         return found
 
     def _seen(self, canvases: Sequence[_Canvas]) -> list[Faces]:
-        self._networks = self._networks or _networks()
-        rows = self._networks.detect_faces(
-            [canvas.pixels.astype(np.float32) for canvas in canvases],
-            fit_to_image=False,
-            box_format="xyxy",
-            output_type="numpy",
-            threshold_onet=self._confidence,
-        )
+        self._cascade = self._cascade or Cascade()
+        rows = self._cascade(np.stack([canvas.pixels for canvas in canvases]), self._confidence)
         return [tuple(canvas.face(row) for row in rows[rows[:, 0] == number]) for number, canvas in enumerate(canvases)]
 
     def _remember(self, found: dict[bytes, Faces]) -> None:
@@ -143,24 +135,3 @@ def _canvas(image: Pixels, side: int) -> _Canvas:
     pixels = np.full((full[1], full[0], 3), 128, np.uint8)
     pixels[top : top + size[1], left : left + size[0]] = copy
     return _Canvas(pixels, np.divide(size, (width, height)), np.array([left, top], float))
-
-
-def _networks() -> Any:
-    """Load the three networks, each traced once for pictures of any size: no call leaves anything behind.
-
-    Raises:
-        EngineError: a package is not installed.
-    """
-    import_keras()
-    try:
-        import tensorflow as tf
-        from mtcnn import MTCNN
-    except ImportError as error:
-        message = f"crop.name: mtcnn cannot be imported ({error}): pip install mtcnn, or use crop: {{name: whole}}."
-        raise EngineError(message, slug="missing-package") from error
-    networks = MTCNN()
-    for stage, side in zip(networks.stages, (None, 24, 48), strict=True):
-        signature = [tf.TensorSpec((None, side, side, 3), tf.float32)]
-        # The package calls its models layer by layer, which takes five times as long for a single picture.
-        stage._model = tf.function(stage.model, signature, autograph=False)
-    return networks

@@ -63,10 +63,9 @@ def _framed(image: Image.Image, side: int, box: Box) -> Image.Image:
     more = max(box[2] - box[0], box[3] - box[1]) // 2
     left, top = max(0, box[0] - more), max(0, box[1] - more)
     part = image.crop((left, top, min(image.width, box[2] + more), min(image.height, box[3] + more)))
-    shown = part.resize(
-        tuple(max(1, round(length * side / max(part.size))) for length in part.size), Image.Resampling.LANCZOS
-    )
     scale = side / max(part.size)
+    size = (max(1, round(part.width * scale)), max(1, round(part.height * scale)))
+    shown = part.resize(size, Image.Resampling.LANCZOS)
     edges = [round((edge - start) * scale) for edge, start in zip(box, (left, top) * 2, strict=True)]
     ImageDraw.Draw(shown).rectangle((edges[0], edges[1], edges[2] - 1, edges[3] - 1), outline=LIGHT.accent, width=2)
     return shown
