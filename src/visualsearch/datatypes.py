@@ -27,7 +27,14 @@ Buckets = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """The part of a picture that is described: all of it (``box`` is None), or one face."""
+    """The part of a picture that is described: all of it (``box`` is None), or one face.
+
+    ``pixels`` shows the box, and around it what a margin adds and the picture has; a part larger
+    than any network looks at is shrunk. ``landmarks`` are (5, 2), x and y in pixels of ``pixels``:
+    the eye on the left of the picture, the other one, the nose, the corners of the mouth from
+    left to right. A similarity transform of ``pixels`` aligns the face by them; of a face half
+    outside the picture some lie beyond its border. ``confidence`` is from 0 to 1.
+    """
 
     pixels: Pixels
     box: Box | None = None

@@ -15,7 +15,7 @@ from visualsearch.errors import PictureError, UsageError
 from visualsearch.images import Picturelike
 from visualsearch.progress import Progress, silent
 from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, teaching
-from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.checking import Finding, findings
 from visualsearch.stages.leases import Lease
@@ -101,7 +101,7 @@ class VisualSearch:
             exhaustive: compare with every item.
 
         Raises:
-            PictureError: the query cannot be read.
+            PictureError: the query cannot be read, or has no crop (``no-crop``: no face, say).
         """
         request = self._request(k, where, buckets, exhaustive)
         with self._searcher().use() as searcher:
@@ -123,12 +123,12 @@ class VisualSearch:
     ) -> Iterator[Answer]:
         """Yield an answer for every crop of every image, lazily and in batches.
 
-        An image that cannot be read is answered with its reason in ``error``.
+        An image that cannot be read, or that has no crop, is answered with its reason in ``error``.
         """
         request = self._request(k, where, buckets, exhaustive)
         with self._searcher().use() as searcher:
             explaining.check_buckets(searcher, request)
-            for batch in batches(ahead(searcher.prepare, images, 2 * QUERY_BATCH), QUERY_BATCH):
+            for batch in batches(searcher.prepare_each(images), QUERY_BATCH):
                 yield from searcher.answer([one for prepared in batch for one in prepared], request)
 
     def evaluate(self) -> Evaluation:

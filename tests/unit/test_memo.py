@@ -11,14 +11,18 @@ from visualsearch.stages.memo import QueryMemo
 
 def filled(path: Path, key: str) -> QueryMemo:
     memo = QueryMemo.open(path, key)
-    memo.add("1:2:3", np.array([0.6, 0.8], np.float32), np.array([0.25, 0.75], np.float32), [1.0, 2.0, 3.0])
+    probabilities = np.array([0.25, 0.75], np.float32)
+    memo.add("1:2:3", np.array([0.6, 0.8], np.float32), probabilities, [1.0, 2.0, 3.0], (0, 2, 30, 40))
+    memo.add("4:5:6", np.array([0.8, 0.6], np.float32), probabilities, [1.0, 2.0, 3.0], None)
     memo.save()
     return memo
 
 
 def test_what_was_remembered_comes_back(tmp_path: Path) -> None:
     filled(tmp_path / "queries.npz", "model")
-    known = QueryMemo.open(tmp_path / "queries.npz", "model").entries["1:2:3"]
+    entries = QueryMemo.open(tmp_path / "queries.npz", "model").entries
+    assert [entry.box for entry in entries.values()] == [(0, 2, 30, 40), None]
+    known = entries["1:2:3"]
     assert known.vector.tolist() == np.array([0.6, 0.8], np.float32).tolist()
     assert known.probabilities.tolist() == [0.25, 0.75]
     assert known.timings_ms.tolist() == [1, 2, 3]

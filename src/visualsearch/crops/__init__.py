@@ -2,4 +2,7 @@
 
 from visualsearch.plugins import Plugin
 
-CROPS = {"whole": Plugin("visualsearch.crops.whole:Whole")}
+CROPS = {
+    "whole": Plugin("visualsearch.crops.whole:Whole"),
+    "mtcnn": Plugin("visualsearch.crops.mtcnn:Faces"),
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visualsearch import plugins
+from visualsearch.crops.contract import Role
 from visualsearch.datatypes import Crop, Pixels
 from visualsearch.images import shrunk
 
@@ -21,6 +22,6 @@ class Whole:
         """Take options."""
         self.fingerprint = "whole-1"
 
-    def crops(self, images: Sequence[Pixels]) -> list[list[Crop]]:
+    def crops(self, images: Sequence[Pixels], role: Role) -> list[list[Crop]]:
         """Return each image as its only crop, large ones shrunk: no network looks at more."""
         return [[Crop(shrunk(image))] for image in images]

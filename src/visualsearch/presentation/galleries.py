@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visualsearch.datatypes import Answer, Hit, Route
+from visualsearch.datatypes import Answer, Box, Hit, Route
 from visualsearch.evaluation.metrics import average_precision_at, reciprocal_rank
 from visualsearch.evaluation.runs import RunRow
 from visualsearch.presentation import charts
@@ -85,11 +85,11 @@ class Pictures:
     thumbnails: ThumbnailOf
     bytes_left: int
 
-    def image(self, path: str | None, kind: Kind, alt: str) -> Markup:
+    def image(self, path: str | None, kind: Kind, alt: str, box: Box | None) -> Markup:
         """Return an <img>; a query without a file has none."""
         if path is None:
             return tag("span", "picture from memory", class_="muted")
-        jpeg = self.thumbnails(path, kind)
+        jpeg = self.thumbnails(path, kind, box)
         self.bytes_left -= len(jpeg)
         source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
         return tag("img", src=source, alt=printable(alt), decoding="async")
@@ -161,7 +161,7 @@ def _query(asked: Asked, pictures: Pictures, name: str) -> Markup:
         id=name,
         title=printable(path or ""),
     )
-    frame = tag("div", pictures.image(path, "query", f"query {path}"), class_="frame")
+    frame = tag("div", pictures.image(path, "query", f"query {path}", answer.query.box), class_="frame")
     facts = tag(
         "div",
         title,
@@ -218,7 +218,7 @@ def _hits(asked: Asked, pictures: Pictures) -> Markup:
 
 def _hit(asked: Asked, hit: Hit, pictures: Pictures) -> Markup:
     right = asked.right(hit)
-    frame = tag("div", pictures.image(hit.path, "hit", hit.path), class_="frame")
+    frame = tag("div", pictures.image(hit.path, "hit", hit.path, hit.box), class_="frame")
     score = tag("span", tag("span", f"{hit.score:.3f}"), None if right is None else mark(right), class_="score")
     path = tag("span", breakable(hit.path), class_="path")
     return tag("li", frame, score, path, class_={True: "right", False: "wrong", None: None}[right])

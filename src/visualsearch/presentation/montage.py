@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from visualsearch.datatypes import Answer, Hit
+from visualsearch.datatypes import Answer, Box, Hit
 from visualsearch.files import replacing
 from visualsearch.gallery import file_of
 from visualsearch.presentation.palette import LIGHT
@@ -132,7 +132,7 @@ class _Sheet:
         left, top = self.layout.query(row)
         box = (left - GAP, top - GAP, left + SIDE + GAP, top + SIDE + LABEL + GAP)
         self.draw.rounded_rectangle(box, 10, LIGHT.panel, LIGHT.line)
-        self._tile(left, top, picture)
+        self._tile(left, top, picture, answer.query.box)
         self._text(left, top + SIDE + 8, _name(answer), LIGHT.ink, self.normal)
         for number, line in enumerate(_route(answer)):
             self._text(left, top + SIDE + 30 + 18 * number, line, LIGHT.muted, self.small)
@@ -142,7 +142,7 @@ class _Sheet:
 
     def hit(self, row: int, column: int, hit: Hit, picture: Path, right: bool | None) -> None:
         left, top = self.layout.hit(row, column)
-        self._tile(left, top, picture)
+        self._tile(left, top, picture, hit.box)
         self.draw.text((left, top + SIDE + 8), f"{hit.score:.3f}", LIGHT.ink, self.normal)
         frame = (left - 3, top - 3, left + SIDE + 2, top + SIDE + 2)
         self.draw.rectangle(frame, outline=LIGHT.right if right else LIGHT.line, width=3 if right else 1)
@@ -150,9 +150,9 @@ class _Sheet:
             self._mark(left + SIDE - 22, top + SIDE + 7, right)
         self._text(left, top + SIDE + 30, hit.path, LIGHT.muted, self.small)
 
-    def _tile(self, left: int, top: int, picture: Picture | None) -> None:
+    def _tile(self, left: int, top: int, picture: Picture | None, box: Box | None) -> None:
         if picture is not None:
-            self.image.paste(letterboxed(shrunk(picture, SIDE)), (left, top))
+            self.image.paste(letterboxed(shrunk(picture, SIDE, box)), (left, top))
         else:
             self.draw.rectangle((left, top, left + SIDE, top + SIDE), LIGHT.line)
 

@@ -26,6 +26,7 @@ from visualsearch.presentation.wording import (
     facts,
     nobody_knows,
     percent,
+    placed,
     printable,
     why,
 )
@@ -65,7 +66,7 @@ def print_answer(
         console: where to; stdout if None.
     """
     console = console or stdout_console()
-    _say(console, answer.query.path or "picture from memory", "bold")
+    _say(console, placed(answer.query.path or "picture from memory", answer.query.box), "bold")
     if answer.error is not None:
         _say(console, f"  not searched: {answer.error}", WRONG)
     elif answer.hits:
@@ -196,7 +197,7 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
     for hit in hits:
         cells: list[RenderableType] = [str(hit.rank), f"{hit.score:.3f}", _bar(hit.score, plain)]
         cells += [_mark(judged[hit.id])] if truth else []
-        cells += [Text(printable(", ".join(hit.buckets))), Text(printable(hit.path), overflow="fold")]
+        cells += [Text(printable(", ".join(hit.buckets))), Text(printable(placed(hit.path, hit.box)), overflow="fold")]
         table.add_row(*cells, *([Text(printable(told[hit.id]), style=MUTED)] if more else []))
     return table
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from visualsearch.datatypes import Answer, Hit, Probability, Route
+from visualsearch.datatypes import Answer, Box, Hit, Probability, Route
 
 Judge = Callable[[Answer, Hit], bool | None]
 """Is this hit right? None: nobody knows."""
@@ -47,6 +47,17 @@ def query_name(path: str | None) -> str:
     if path is None:
         return "picture from memory"
     return "/".join([part for part in PurePath(path).parts if part != "/"][-2:])
+
+
+def placed(path: str, box: Box | None) -> str:
+    """Name a picture, and where in it the part lies that is meant.
+
+    >>> placed("group.jpg", (120, 40, 200, 150)), placed("mug.jpg", None)
+    ('group.jpg (80 × 110 pixels at 120, 40)', 'mug.jpg')
+    """
+    if box is None:
+        return path
+    return f"{path} ({box[2] - box[0]} × {box[3] - box[1]} pixels at {box[0]}, {box[1]})"
 
 
 def percent(share: float | None) -> str:

@@ -101,6 +101,10 @@ class Parts:
         """Return what the index must have been made with."""
         return fingerprint(self.cropper.fingerprint, self.extractor.fingerprint)
 
+    def query_fingerprint(self, model: str) -> str:
+        """Return what a query must have been embedded with; the crop may have options for queries alone."""
+        return f"{model}/{fingerprint(self.settings.crop.model_dump())}"
+
     @property
     def made_with(self) -> str:
         """Return how what the index was made with differs from what the YAML names now."""
@@ -114,8 +118,8 @@ class Parts:
 
     @property
     def classifier_purpose(self) -> str:
-        """Return what a classifier must have been trained for: its options, the extractor, the bucket column."""
-        return fingerprint(self.settings.classifier.model_dump(), self.extractor.fingerprint, self.bucket_column)
+        """Return what a classifier must have been trained for: its options, what is embedded, the bucket column."""
+        return fingerprint(self.settings.classifier.model_dump(), self.embedding_fingerprint, self.bucket_column)
 
     @property
     def bucket_column(self) -> str | None:

@@ -79,7 +79,8 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
     hits = {hit.id: hit for hit in routed[0].found.hits}
     found = [hits[item.id] for item in items if item.id in hits]
     if found:
-        return f"{name} is among the hits: rank {found[0].rank}, score {found[0].score:.3f}."
+        best = min(found, key=lambda hit: hit.rank)
+        return f"{name} is among the hits: rank {best.rank}, score {best.score:.3f}."
     wrong = [f"{c}={v}" for c, v in request.where.items() if all(item.columns.get(c) != v for item in items)]
     if wrong:
         return f"{name} does not satisfy the filter {' and '.join(wrong)}."

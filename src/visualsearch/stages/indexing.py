@@ -21,7 +21,7 @@ from visualsearch.images import read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.filters import known_values
-from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, describe
+from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, described
 from visualsearch.stores.contract import Store
 
 REDUCTION_SAMPLE = 4096
@@ -92,8 +92,8 @@ def filling(parts: Parts, rebuild: bool) -> Iterator[Store]:
         return
     live.close()
     with closing(parts.shelf.begin(parts.embedding_fingerprint, parts.extractor.dim)) as successor:
-        if rebuild:
-            successor.clear_failures([failure.path for failure in successor.failures()])
+        # another crop may find something where the last one found nothing
+        successor.clear_failures([failure.path for failure in successor.failures()])
         yield successor
         parts.shelf.publish(successor)
 
@@ -146,8 +146,9 @@ def fit_reduction(parts: Parts, listing: Listing, progress: Progress) -> None:
     count = min(REDUCTION_SAMPLE, len(listing.pictures))
     chosen = sorted(rng.choice(len(listing.pictures), count, replace=False).tolist())
     crops: list[Crop] = []
-    for done, i in enumerate(chosen, 1):
-        crops.extend(describe(listing.pictures[i], parts.cropper).crops)
+    sample = described((listing.pictures[i] for i in chosen), parts.cropper)
+    for done, one in enumerate(sample, 1):
+        crops.extend(one.crops)
         progress("reading pictures for the PCA", done, count)
     extractor.fit(extractor.raw(crops), parts.settings.runtime.seed)
 

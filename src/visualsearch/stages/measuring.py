@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from visualsearch.crops.contract import why_nothing
 from visualsearch.datatypes import Answer, Found, Hit, Item, Query
 from visualsearch.embedder import Embedded
 from visualsearch.errors import DataError
 from visualsearch.evaluation.runs import KS, RunRow, summarise
 from visualsearch.gallery import Picture, file_of, list_pictures
 from visualsearch.progress import Progress
-from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.judging import Judge, Question, relevant_column
 from visualsearch.stages.lookalikes import near_duplicates
@@ -64,7 +65,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     columns = {column for question in questions for column in question.picture.columns}
     relevant = relevant_column(parts.settings.queries.relevant, columns, items)
     judge = Judge(items, relevant, group_column(parts), parts.bucket_column)
-    memo = QueryMemo.open(parts.model.path / "queries.npz", searcher.model)
+    memo = QueryMemo.open(parts.model.path / "queries.npz", parts.query_fingerprint(searcher.model))
     rows: list[RunRow] = []
     answers: list[Answer] = []
     progress("searching queries", 0, len(questions))
@@ -78,7 +79,8 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     memo.save()
     if not rows:
         raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
-    summary = {**summarise(rows, KS, parts.settings.runtime.seed), "notes": _notes(parts, searcher, judge)}
+    notes = _notes(parts, searcher, judge, len(questions) - len(rows))
+    summary = {**summarise(rows, KS, parts.settings.runtime.seed), "notes": notes}
     return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant)
 
 
@@ -106,9 +108,12 @@ def _left_out_questions(parts: Parts, items: Mapping[str, Item]) -> Iterator[Que
         yield Question(Picture(path, file, group[0].columns, group[0].source.stamp), left_out=out)
 
 
-def _notes(parts: Parts, searcher: Searcher, judge: Judge) -> list[str]:
+def _notes(parts: Parts, searcher: Searcher, judge: Judge, missing: int) -> list[str]:
     """Return what must be known beside the figures."""
     notes = []
+    if missing:
+        pictures = "1 query counts" if missing == 1 else f"{missing:,} queries count"
+        notes.append(f"{pictures} for nothing: unreadable, or {why_nothing(searcher.cropper)}")
     if not searcher.embedder.buckets:
         notes.append(_unrouted(judge))
     if judge.relevant is None:
@@ -138,7 +143,7 @@ def _unrouted(judge: Judge) -> str:
 def _remember(searcher: Searcher, batch: Sequence[Question], memo: QueryMemo) -> None:
     """Embed those pictures of the batch that the memo does not know; unreadable ones stay unknown."""
     new = [question for question in batch if question.key not in memo.entries]
-    prepared = ahead(lambda question: largest(searcher.prepare(question.picture.file)), new)
+    prepared = map(largest, searcher.prepare_each(question.picture.file for question in new))
     ready = [(question, one) for question, one in zip(new, prepared, strict=True) if one.crop is not None]
     if not ready:
         return
@@ -149,7 +154,7 @@ def _remember(searcher: Searcher, batch: Sequence[Question], memo: QueryMemo) ->
     for row, (question, one) in enumerate(ready):
         guessed = np.empty(0, np.float32) if probabilities is None else probabilities[row]
         timings = [{**one.timings_ms, "embed": embed_ms}[stage] for stage in STAGES]
-        memo.add(question.key, embedded.vectors[row], guessed, timings)
+        memo.add(question.key, embedded.vectors[row], guessed, timings, one.query.box)
 
 
 def _searched(
@@ -168,7 +173,7 @@ def _searched(
     for question, one, near, far in zip(questions, known, routed, everything, strict=True):
         near.found, far.found = (_without(found, question.left_out) for found in (near.found, far.found))
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
-        query = Query(str(question.picture.file))
+        query = Query(str(question.picture.file), one.box)
         answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
         guess = searcher.embedder.buckets[int(np.argmax(one.probabilities))] if len(one.probabilities) else None
         yield _row(question, near, far, total, guess, judge), answer

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from visualsearch.datatypes import Matrix, Vector
+from visualsearch.datatypes import Box, Matrix, Vector
 from visualsearch.files import replacing
 
 STAGES = ("decode", "crop", "embed")
@@ -22,6 +23,7 @@ class Remembered:
     vector: Vector
     probabilities: Vector
     timings_ms: Vector
+    box: Box | None = None
 
 
 @dataclass(slots=True)
@@ -40,15 +42,18 @@ class QueryMemo:
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
                 if str(kept["key"]) == key:
-                    rows = zip(kept["stamps"], kept["vectors"], kept["probabilities"], kept["timings"], strict=True)
-                    memo.entries = {str(stamp): Remembered(*row) for stamp, *row in rows}
+                    rows = zip(kept["vectors"], kept["probabilities"], kept["timings"], kept["boxes"], strict=True)
+                    entries = (Remembered(v, p, timings_ms, _box(edges)) for v, p, timings_ms, edges in rows)
+                    memo.entries = dict(zip(map(str, kept["stamps"]), entries, strict=True))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             memo.entries = {}
         return memo
 
-    def add(self, stamp: str, vector: Vector, probabilities: Vector, timings_ms: Sequence[float]) -> None:
-        """Remember one picture."""
-        self.entries[stamp] = Remembered(vector, probabilities, np.asarray(timings_ms, np.float32))
+    def add(
+        self, stamp: str, vector: Vector, probabilities: Vector, timings_ms: Sequence[float], box: Box | None
+    ) -> None:
+        """Remember one picture, and where in it the crop lies."""
+        self.entries[stamp] = Remembered(vector, probabilities, np.asarray(timings_ms, np.float32), box)
         self.grown = True
 
     def save(self) -> None:
@@ -64,8 +69,15 @@ class QueryMemo:
                 vectors=stacked([one.vector for one in entries]),
                 probabilities=stacked([one.probabilities for one in entries]),
                 timings=stacked([one.timings_ms for one in entries]),
+                boxes=np.array([one.box or (0, 0, 0, 0) for one in entries], np.int64),
             )
         self.grown = False
+
+
+def _box(edges: NDArray[np.int64]) -> Box | None:
+    """Return the box of four edges; all of a picture is kept as four zeros."""
+    left, top, right, bottom = map(int, edges)
+    return (left, top, right, bottom) if right else None
 
 
 def stacked(rows: Sequence[Vector]) -> Matrix:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from visualsearch import routing
-from visualsearch.crops.contract import Cropper
-from visualsearch.datatypes import Answer, Crop, Query
+from visualsearch.crops.contract import Cropper, why_nothing
+from visualsearch.datatypes import Answer, Crop, Pixels, Query
 from visualsearch.embedder import Embedded, Embedder
 from visualsearch.errors import PictureError
 from visualsearch.images import Picturelike, to_pixels
 from visualsearch.routing import Plan, Router
+from visualsearch.stages.cropping import Cropped, crop_batch, cropped
 from visualsearch.stages.retrieval import Reach, Retrieved, retrieve
 from visualsearch.stores.contract import Store
 
@@ -40,6 +39,16 @@ class Prepared:
     crop: Crop | None
     error: PictureError | None
     timings_ms: dict[str, float]
+
+    @property
+    def area(self) -> int:
+        """Return the pixels of the crop's box in the picture; a crop without a box is the only one of its picture."""
+        if self.crop is None:
+            return 0
+        if self.crop.box is None:
+            return int(self.crop.pixels.size)
+        left, top, right, bottom = self.crop.box
+        return (right - left) * (bottom - top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +94,22 @@ class Searcher:
         return Reach(router, self.ladder, request.k, request.where, request.enough or request.k, values)
 
     def prepare(self, image: Picturelike) -> list[Prepared]:
-        """Decode and crop one picture; a picture that cannot be read is one entry with its reason."""
-        path = str(image) if isinstance(image, str | Path) else None
-        start = time.perf_counter()
-        try:
-            pixels = to_pixels(image)
-        except PictureError as error:
-            return [Prepared(Query(path), None, error, {"decode": _ms_since(start)})]
-        decode_ms, start = _ms_since(start), time.perf_counter()
-        crops = self.cropper.crops([pixels])[0]
-        timings = {"decode": decode_ms, "crop": _ms_since(start)}
-        if not crops:
-            nothing = PictureError("nothing to describe was found in the picture.", slug="no-crop")
+        """Decode and crop one picture; a picture that cannot be searched is one entry with its reason."""
+        return self._prepared(crop_batch([_opened(image)], self.cropper, "query")[0])
+
+    def prepare_each(self, images: Iterable[Picturelike]) -> Iterator[list[Prepared]]:
+        """Do the same for many pictures, lazily and in batches."""
+        return map(self._prepared, cropped(images, _opened, self.cropper, "query"))
+
+    def _prepared(self, one: Cropped[Prepared]) -> list[Prepared]:
+        path, opened = one.known.query.path, one.known
+        if opened.error is not None:
+            return [opened]
+        timings = {**opened.timings_ms, "crop": one.crop_ms}
+        if not one.crops:
+            nothing = PictureError(why_nothing(self.cropper), slug="no-crop")
             return [Prepared(Query(path), None, nothing, timings)]
-        return [Prepared(Query(path, crop.box), crop, None, timings) for crop in crops]
+        return [Prepared(Query(path, crop.box), crop, None, timings) for crop in one.crops]
 
     def plans(self, embedded: Embedded, request: Request, router: Router) -> list[Plan]:
         """Return the first plan of each row."""
@@ -117,8 +128,19 @@ class Searcher:
 
 
 def largest(prepared: Sequence[Prepared]) -> Prepared:
-    """Return the entry whose crop has the largest area."""
-    return max(prepared, key=lambda one: 0 if one.crop is None else int(np.prod(one.crop.pixels.shape[:2])))
+    """Return the entry whose crop takes the most of its picture."""
+    return max(prepared, key=lambda one: one.area)
+
+
+def _opened(image: Picturelike) -> tuple[Prepared, Pixels | None]:
+    """Decode a picture; it has no crop yet."""
+    query = Query(str(image) if isinstance(image, str | Path) else None)
+    start = time.perf_counter()
+    try:
+        pixels = to_pixels(image)
+    except PictureError as error:
+        return Prepared(query, None, error, {"decode": _ms_since(start)}), None
+    return Prepared(query, None, None, {"decode": _ms_since(start)}), pixels
 
 
 def _ms_since(start: float) -> float:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
+
 from visualsearch.classifiers.training import Example, Training
 from visualsearch.classifiers.training import train as fit
 from visualsearch.crops.contract import Cropper
-from visualsearch.datatypes import Crop, Item
+from visualsearch.datatypes import Box, Crop, Item
 from visualsearch.errors import DataError, PictureError
 from visualsearch.gallery import file_of
 from visualsearch.images import decode, read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
+
+NEAR = 0.1
+"""Share of a box by which its edges may move when the picture is cropped again; arithmetic alone moves them by a pixel."""
 
 
 def train(parts: Parts, progress: Progress) -> Training:
@@ -83,6 +88,22 @@ class _CropReader:
         try:
             pixels = decode(read(file_of(self.parts.settings.gallery.folder, item.path)))
         except PictureError as error:
-            message = f"{item.path}: expected the picture that was indexed; {error}. Run `visualsearch index` again."
-            raise DataError(message, slug="gallery-changed") from error
-        return self.cropper.crops([pixels])[0][int(item.id.rpartition("-")[2])]
+            raise _changed(item, str(error)) from error
+        crops = self.cropper.crops([pixels], "gallery")[0]
+        # by its place and not by its number: of two faces of one size either may come first
+        same = min(crops, key=lambda crop: _apart(crop.box, item.box), default=None)
+        if same is None or _apart(same.box, item.box) > NEAR:
+            raise _changed(item, "it has no such crop any more")
+        return same
+
+
+def _apart(one: Box | None, other: Box | None) -> float:
+    """Return the largest distance between edges of two boxes, as a share of the first one's longer side."""
+    if one is None or other is None:
+        return 0.0 if one is other else np.inf
+    return float(np.abs(np.subtract(one, other)).max() / max(one[2] - one[0], one[3] - one[1], 1))
+
+
+def _changed(item: Item, why: str) -> DataError:
+    message = f"{item.path}: expected the picture that was indexed; {why}. Run `visualsearch index` again."
+    return DataError(message, slug="gallery-changed")

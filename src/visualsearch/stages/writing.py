@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from visualsearch.changes import Changes
-from visualsearch.crops.contract import Cropper
-from visualsearch.datatypes import Crop, Failure, Item, Matrix, Source
+from visualsearch.crops.contract import Cropper, why_nothing
+from visualsearch.datatypes import Crop, Failure, Item, Matrix, Pixels, Source
 from visualsearch.errors import PictureError, RefusedItems
 from visualsearch.gallery import Picture, content_hash
 from visualsearch.images import decode, look, read
 from visualsearch.progress import Progress
-from visualsearch.stages.ahead import ahead, batches
+from visualsearch.stages.ahead import batches
+from visualsearch.stages.cropping import cropped
 from visualsearch.stores.contract import Store
 
 BATCH = 64
@@ -57,7 +58,7 @@ class IndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One picture, read: its crops, or the reason why there is none."""
+    """One picture, read: its crops, or the reason why there is none; both are missing until it is cropped."""
 
     picture: Picture
     source: Source
@@ -122,7 +123,7 @@ class Writer:
         done, searchable = 0, set[str]()
         if pictures:
             self.progress("embedding pictures", 0, len(pictures))
-        for prepared in batches(ahead(self._read, pictures, 2 * BATCH), BATCH):
+        for prepared in batches(described(pictures, self.cropper), BATCH):
             batch = self._written(prepared)
             stale = {i for one in batch for i in ids_of.get(one.picture.path, ())}
             self.store.delete(stale - {i for one in batch for i in _ids(one)})
@@ -130,9 +131,6 @@ class Writer:
             searchable.update(one.picture.path for one in batch if one.reason is None)
             self.progress("embedding pictures", done, len(pictures))
         return searchable
-
-    def _read(self, picture: Picture) -> Described:
-        return describe(picture, self.cropper)
 
     def _written(self, batch: Sequence[Described]) -> list[Described]:
         """Write a batch and what failed; return it with the reasons of those that the store refused."""
@@ -187,18 +185,22 @@ def item_id(path: str, number: int) -> str:
     return f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}-{number}"
 
 
-def describe(picture: Picture, cropper: Cropper) -> Described:
-    """Read, hash, decode and crop one picture; what is wrong with it becomes the reason."""
+def described(pictures: Iterable[Picture], cropper: Cropper) -> Iterator[Described]:
+    """Read, hash, decode and crop pictures, in order; what is wrong with one becomes its reason."""
+    for one in cropped(pictures, _opened, cropper, "gallery"):
+        nothing = None if one.known.reason or one.crops else why_nothing(cropper)
+        yield replace(one.known, crops=one.crops, reason=one.known.reason or nothing)
+
+
+def _opened(picture: Picture) -> tuple[Described, Pixels | None]:
     source = Source("", picture.stamp)
     try:
         data = read(picture.file)
         source = Source(content_hash(data), picture.stamp)
         pixels = decode(data)
     except PictureError as error:
-        return Described(picture, source, (), str(error))
-    source = replace(source, look=look(pixels))
-    crops = tuple(cropper.crops([pixels])[0])
-    return Described(picture, source, crops, None if crops else "nothing to describe was found in the picture.")
+        return Described(picture, source, (), str(error)), None
+    return Described(picture, replace(source, look=look(pixels)), ()), pixels
 
 
 def _ids(one: Described) -> list[str]:
