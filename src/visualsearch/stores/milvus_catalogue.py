@@ -141,6 +141,7 @@ def fields(dim: int) -> list[tuple[str, dict[str, Any]]]:
     return [
         ("key", {**text, "is_primary": True}),
         ("vector", {"datatype": DataType.FLOAT_VECTOR, "dim": dim}),
+        ("home", text),
         ("buckets", {**texts, "max_length": LONGEST_TEXT}),
         ("facts", {**texts, "max_length": LONGEST_TEXT}),
         ("content", text),

@@ -61,6 +61,7 @@ class Connection:
         client = _pymilvus().MilvusClient
         self.options = options
         self.where = str(path) if options.is_file else f"Milvus at {options.uri}"
+        self.alone = options.is_file  # nobody else writes
         self._process = os.getpid()
         self._client: Any = None
         self._file: LiteFile | None = borrow(path) if options.is_file else None

@@ -10,23 +10,28 @@ from visualsearch.datatypes import Buckets
 Census = Mapping[tuple[str, ...], int]
 """The buckets of an item, each once and in order → how many items have just these."""
 
+MOST_KNOWN = 100
+"""Filters whose censuses are remembered."""
+
 
 class Memory:
-    """The census of each collection; threads may share it, and none waits for another."""
+    """Censuses of collections; threads may share them, and none waits for another."""
 
     def __init__(self, seconds: float) -> None:
         """Remember for ``seconds``, or until ``forget``."""
         self._seconds = seconds
         self._writes: dict[str, int] = {}
-        self._known: dict[str, tuple[Census, int, float]] = {}
+        self._known: dict[tuple[str, str], tuple[Census, int, float]] = {}
 
-    def census(self, collection: str, count: Callable[[], Census]) -> Census:
-        """Return what is known of a collection, else what ``count`` says."""
+    def census(self, collection: str, chosen: str, count: Callable[[str], Census]) -> Census:
+        """Return what is known of those items of a collection that pass a filter, else what ``count`` says of it."""
         # Both are read before anything is counted: what is written meanwhile makes the census an old one.
         writes, now = self._writes.get(collection, 0), time.monotonic()
-        known = self._known.get(collection)
+        known = self._known.get((collection, chosen))
         if known is None or known[1] != writes or now >= known[2]:
-            known = self._known[collection] = (count(), writes, now + self._seconds)
+            if len(self._known) >= MOST_KNOWN:
+                self._known = {}
+            known = self._known[collection, chosen] = (count(chosen), writes, now + self._seconds)
         return known[0]
 
     def forget(self, collection: str) -> None:
@@ -53,4 +58,9 @@ def within(census: Census, route: Buckets) -> int:
     >>> within({("key", "mug"): 2, ("mug",): 1, (): 5}, frozenset({"key"}))
     7
     """
-    return sum(n for buckets, n in census.items() if route is None or not buckets or not route.isdisjoint(buckets))
+    return sum(n for buckets, n in census.items() if probed(buckets, route))
+
+
+def probed(buckets: tuple[str, ...], route: Buckets) -> bool:
+    """Return whether a route leads to the items that live in these buckets."""
+    return route is None or not buckets or not route.isdisjoint(buckets)

@@ -8,19 +8,22 @@ from typing import Any
 from visualsearch.datatypes import Buckets, Found, Matrix
 from visualsearch.stores.milvus_catalogue import Version
 from visualsearch.stores.milvus_client import MOST_ROWS, Connection
-from visualsearch.stores.milvus_counts import Census, within
-from visualsearch.stores.milvus_rows import condition, item_of
+from visualsearch.stores.milvus_counts import Census, probed, within
+from visualsearch.stores.milvus_rows import condition, home, item_of
 from visualsearch.stores.ties import SPARE, Candidate, Fetch, hits_of, ordered, settle, undecided
 
 HITS_AT_ONCE = 20_000
 """Bounds of one search: its answer is held in memory on both sides."""
 
+MOST_HOMES = 10_000
+"""Sets of buckets beyond which a filter names the buckets instead."""
+
 
 class Seeker:
     """Searches one collection."""
 
-    def __init__(self, connection: Connection, version: Version, fetch: Fetch, census: Callable[[], Census]) -> None:
-        """Search ``version``; ``fetch`` has vectors by id, ``census`` counts items by their buckets."""
+    def __init__(self, connection: Connection, version: Version, fetch: Fetch, census: Callable[[str], Census]) -> None:
+        """Search ``version``; ``fetch`` has vectors by id, ``census`` counts those that pass a filter."""
         self._connection = connection
         self._version = version
         self._fetch = fetch
@@ -36,19 +39,28 @@ class Seeker:
         return [found[row] for row in range(len(buckets))]
 
     def _routed(self, queries: Matrix, k: int, route: Buckets, where: Mapping[str, str]) -> list[Found]:
-        chosen = condition(route, where)
-        compared = self._counted(chosen) if where else within(self._census(), route)
+        alone = self._connection.alone
+        census = self._census(condition(None, where) if alone else "")
+        if alone and not within(census, route):
+            return [Found((), 0)] * len(queries)
+        chosen = condition(route, where, self._homes(census, route))
         size = min(max(k, 0) + SPARE, MOST_ROWS)
         some = self._candidates(queries, size, chosen) if k > 0 else [[] for _ in queries]
         # Where fewer came than were asked for, they are all that there are: the census may be older by a moment.
-        whole = self._exact and k > 0
-        counts = [len(one) if whole and len(one) < size else compared for one in some]
+        all_came = [self._exact and k > 0 and len(one) < size for one in some]
+        counted = within(census, route) if alone or not where else 0 if all(all_came) else self._counted(chosen)
+        counts = [len(one) if whole else counted for one, whole in zip(some, all_came, strict=True)]
         while pending := [row for row, one in enumerate(some) if undecided(one, k, size, MOST_ROWS)]:
             size = min(4 * size, MOST_ROWS)
             for row, more in zip(pending, self._candidates(queries[pending], size, chosen), strict=True):
                 some[row] = more
         settle(queries, k, some, self._fetch)
         return [Found(hits_of(one, k), max(count, len(one))) for one, count in zip(some, counts, strict=True)]
+
+    def _homes(self, census: Census, route: Buckets) -> list[str] | None:
+        if not self._connection.alone or len(census) > MOST_HOMES:
+            return None
+        return sorted(home(buckets) for buckets in census if probed(buckets, route))
 
     def _counted(self, chosen: str) -> int:
         return int(self._connection.query(self._version.name, chosen, ["count(*)"])[0]["count(*)"])

@@ -154,13 +154,13 @@ class MilvusStore:
             finally:
                 self._connection.memory.forget(self.version.name)
 
-    def _census(self) -> Census:
+    def _census(self, chosen: str = "") -> Census:
         with self._connection.lock:
-            return self._connection.memory.census(self.version.name, self._counted)
+            return self._connection.memory.census(self.version.name, chosen, self._counted)
 
-    def _counted(self) -> Census:
+    def _counted(self, chosen: str) -> Census:
         counts: Counter[tuple[str, ...]] = Counter()
-        for page in self._connection.rows(self.version.name, ["buckets"]):
+        for page in self._connection.rows(self.version.name, ["buckets"], chosen):
             counts.update(tuple(unescaped(name) for name in row["buckets"] if name != NO_BUCKET) for row in page)
         return counts
 
