@@ -63,7 +63,7 @@ class Catalogue:
         try:
             return str(self._connection.ask("describe_alias", alias)["collection_name"])
         except EngineError as error:
-            if error.slug != "store-replaced" and "alias" not in str(error):
+            if error.slug != "store-replaced":
                 raise
             return None
 
@@ -101,7 +101,9 @@ class Catalogue:
         return version
 
     def _make(self, version: Version) -> None:
-        index = {"index_type": version.index, "metric_type": version.metric.upper(), "params": dict(version.build)}
+        # The client sends each parameter by itself, where Milvus Lite looks for one that has them all.
+        build = {"params": dict(version.build)} if self._connection.is_lite else dict(version.build)
+        index = {"index_type": version.index, "metric_type": version.metric.upper(), "params": build}
         self._connection.create(version.name, fields(version.dim), index)
         if not self._connection.is_lite:  # which has no index of arrays
             self._connection.index(version.name, "buckets", index_type="INVERTED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,6 +20,9 @@ MOST_ROWS = 16_384
 
 LOADING_S = 600.0
 """Seconds within which a server must have an index in memory."""
+
+PAUSE_S = 0.2
+"""Seconds between two tries to connect."""
 
 _NOISY = ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer", "milvus_lite")
 
@@ -37,7 +41,7 @@ _SIGNS = (
     ("store-credentials", ("UNAUTHENTICATED", "auth check failure", "code=1800")),
     ("store-permission", ("PERMISSION_DENIED", "permission deny", "privilege")),
     ("store-disk-full", ("No space left", "disk quota", "quota exceeded")),
-    ("store-replaced", ("collection not found", "can't find collection", "does not exist")),
+    ("store-replaced", ("collection not found", "can't find collection", "alias not found", "does not exist")),
     ("store-busy", ("DEADLINE_EXCEEDED", "Retry timeout", "rate limit")),
     ("store-unreachable", ("UNAVAILABLE", "Fail connecting", "server unavailable", "failed to connect")),
 )
@@ -72,7 +76,7 @@ class Connection:
             arguments["server_pem_path"] = options.ca.removeprefix("file:")
         address = self._file.address if self._file else str(options.uri)
         try:
-            self._client = self._translating(client, uri=address, timeout=options.patience_s, **arguments)
+            self._client = self._connected(client, uri=address, **arguments)
             self.is_lite = self._file is not None or "lite" in str(self.ask("get_server_version"))
         except BaseException:
             self.close()
@@ -81,7 +85,9 @@ class Connection:
     def ask(self, method: str, *what: Any, within_s: float | None = None, **how: Any) -> Any:
         """Return what a method of the client returns; tried again while a server is away, as long as patience lasts."""
         if self._client is None or self._process != os.getpid():
-            reason = "the index is closed" if self._client is None else "the index was opened before this process began"
+            reason = (
+                "the index is closed" if self._client is None else "the index was opened before this process was forked"
+            )
             raise self.error("store-closed", reason, "open it again")
         with self.lock:
             return self._translating(
@@ -139,6 +145,17 @@ class Connection:
         if file is not None:
             give_back(file)
 
+    def _connected(self, client: Any, **arguments: Any) -> Any:
+        """Return a client; the library itself gives up at once where nobody answers."""
+        deadline = time.monotonic() + self.options.patience_s
+        while True:
+            try:
+                return self._translating(client, timeout=self.options.patience_s, **arguments)
+            except EngineError as error:
+                if error.slug != "store-unreachable" or time.monotonic() + PAUSE_S > deadline:
+                    raise
+            time.sleep(PAUSE_S)
+
     def _translating(self, call: Any, *what: Any, **how: Any) -> Any:
         import grpc
         from pymilvus.exceptions import MilvusException
@@ -150,7 +167,7 @@ class Connection:
             slug = slug_of(told)
             if slug == "store-failed" and self._file is not None:
                 slug = "store-corrupt"
-            raise self.error(slug, told) from error
+            raise self.error(slug, told.partition(" (code=")[0] if self._file else told) from error
 
 
 def slug_of(told: str) -> str:
@@ -166,8 +183,7 @@ def _told(error: Any) -> str:
     """Return what an error says, with its code where that is a word."""
     code = error.code() if callable(getattr(error, "code", None)) else getattr(error, "code", "")
     details = error.details() if callable(getattr(error, "details", None)) else getattr(error, "message", str(error))
-    named = getattr(code, "name", f"code={code}")
-    return f"{details or error} ({named})"
+    return f"{details or error} ({getattr(code, 'name', f'code={code}')})"
 
 
 def _pymilvus() -> Any:
