@@ -1,9 +1,14 @@
-"""Every store of the table, and those of others: VISUALSEARCH_TEST_STORES=package.module:Class,..."""
+"""Every store of the table, and those of others: VISUALSEARCH_TEST_STORES=package.module:Class,...
+
+Milvus is a file here; VISUALSEARCH_TEST_MILVUS=http://... names a server to be tested too, whose
+collections `visualsearch_conformance_...` are left behind.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
+import secrets
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,6 +22,8 @@ from visualsearch.stores.contract import Shelf
 
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_STORES", "").split(",") if name]
 
+MILVUS = os.environ.get("VISUALSEARCH_TEST_MILVUS")
+
 MakeShelf: TypeAlias = Callable[[], Shelf]
 
 
@@ -24,8 +31,8 @@ STORES_AND_VERSIONS = [
     (name, version)
     for name in (*sorted(STORES), *OTHERS)
     for version in (VERSIONS if name == "elasticsearch" else (None,))
-]
-"""Each store's name with the version of the server that it needs, if any."""
+] + [("milvus", MILVUS)] * bool(MILVUS)
+"""Each store's name with the version of the server that it needs, or its address, if any."""
 
 
 @pytest.fixture(scope="session", params=STORES_AND_VERSIONS, ids=lambda row: "-".join(filter(None, row)))
@@ -36,13 +43,15 @@ def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         plugin = load(STORES, name, "store")
     except EngineError as error:
         pytest.skip(str(error))
-    server = request.getfixturevalue("elasticsearch_server")(version) if version else None
+    server = request.getfixturevalue("elasticsearch_server")(version) if name == "elasticsearch" else None
     folder = tmp_path_factory.mktemp("shelves")
     numbers = itertools.count()
 
     def make() -> Shelf:
         number = next(numbers)
         where = {"hosts": server.addresses, "index": f"conformance-{number}"} if server else {}
+        if name == "milvus" and version:
+            where = {"uri": version, "collection": f"conformance_{secrets.token_hex(4)}"}
         return plugin(plugin.Options(name=name, **where), folder / str(number) / "index")
 
     return make

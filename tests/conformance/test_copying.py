@@ -44,6 +44,25 @@ def contents(search: VisualSearch) -> dict[str, Any]:
         }
 
 
+def test_an_index_goes_to_milvus_and_comes_back_the_same(tmp_path: Path) -> None:
+    gallery = paint_gallery(tmp_path / "gallery")
+    (gallery / "red/torn.png").write_text("no picture")
+    stores = {"one": "{name: embedded}", "two": "{name: milvus, metric: cosine}", "three": "{name: embedded}"}
+    one, two, three = (opened(gallery, name, store) for name, store in stores.items())
+    with closing(one), closing(two), closing(three):
+        one.index()
+        one.forget(["blue/blue00.png"])
+        expected = contents(one)
+        assert (len(expected["items"]), len(expected["failures"]), len(expected["buried"])) == (17, 1, 1)
+        assert (one.copy_to(two), two.copy_to(three)) == (17, 17)
+        assert contents(two) == contents(three) == expected
+        hits, same = (search.search(gallery / "red/red00.png", k=9).hits for search in (two, one))
+        assert [hit.id for hit in hits] == [hit.id for hit in same]
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in same], abs=1e-5)
+        embedded = Grid.embedded
+        assert (two.index().unchanged, Grid.embedded) == (17, embedded)
+
+
 def test_an_index_goes_round_and_comes_back_the_same(elasticsearch: Cluster, tmp_path: Path) -> None:
     gallery = paint_gallery(tmp_path / "gallery")
     (gallery / "red/torn.png").write_text("no picture")

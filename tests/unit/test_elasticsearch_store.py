@@ -20,6 +20,7 @@ from serving import serving
 from visualsearch import ConfigError, EngineError
 from visualsearch.config import parse
 from visualsearch.datatypes import Item, Source
+from visualsearch.stores.checks import unit_enough
 from visualsearch.stores.elasticsearch import ElasticsearchShelf
 from visualsearch.stores.elasticsearch_bulk import Operation, requests, writing
 from visualsearch.stores.elasticsearch_catalogue import loading, searching
@@ -34,11 +35,10 @@ from visualsearch.stores.elasticsearch_mapping import (
     index_body,
     item_of,
     token,
-    unit_enough,
     vector_text,
 )
 from visualsearch.stores.elasticsearch_options import ElasticsearchOptions, index_name
-from visualsearch.stores.elasticsearch_search import NEAR, Candidate, _near_ties, _undecided
+from visualsearch.stores.ties import NEAR, Candidate, near_ties, undecided
 
 anything = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF), max_size=8)  # lone surrogates, NUL
 long = st.builds(lambda text, times: text * times, st.text("aé\0\udce9", min_size=1, max_size=3), st.just(LONGEST))
@@ -157,17 +157,17 @@ def candidates(*scores: float) -> list[Candidate]:
 def test_near_ties_are_found_as_far_as_the_first_k_depend_on_them() -> None:
     tie = NEAR / 2
     some = candidates(0.9, 0.8, 0.8 - tie, 0.7, 0.7 - tie, 0.7 - 2 * tie, 0.1, 0.1)
-    assert _near_ties(some, 1) == []
-    assert _near_ties(some, 2) == [1, 2]
-    assert _near_ties(some, 4) == [1, 2, 3, 4, 5]
-    assert _near_ties(some, 8) == [1, 2, 3, 4, 5, 6, 7]
-    assert _near_ties([], 3) == _near_ties(candidates(0.5), 3) == []
+    assert near_ties(some, 1) == []
+    assert near_ties(some, 2) == [1, 2]
+    assert near_ties(some, 4) == [1, 2, 3, 4, 5]
+    assert near_ties(some, 8) == [1, 2, 3, 4, 5, 6, 7]
+    assert near_ties([], 3) == near_ties(candidates(0.5), 3) == []
 
 
 def test_more_is_asked_for_while_the_last_ties_with_the_kth() -> None:
-    assert _undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=4)
-    assert not _undecided(candidates(0.9, 0.5, 0.5, 0.4), k=2, size=4)
-    assert not _undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=9)  # there are no more
+    assert undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=4, most=10_000)
+    assert not undecided(candidates(0.9, 0.5, 0.5, 0.4), k=2, size=4, most=10_000)
+    assert not undecided(candidates(0.9, 0.5, 0.5, 0.5), k=2, size=9, most=10_000)  # there are no more
 
 
 def test_counts_that_a_write_overtook_are_not_remembered() -> None:

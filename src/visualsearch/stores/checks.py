@@ -30,3 +30,17 @@ def unit_rows(vectors: NDArray[np.floating], dim: int, rows: int | None = None) 
         message = f"store: expected vectors of length 1, received length {lengths[row]} in row {row}: "
         raise EngineError(message + "the extractor must normalise what it returns.", slug="store-vectors")
     return matrix
+
+
+def unit_enough(vectors: Matrix) -> Matrix:
+    """Return vectors that a server takes for unit ones: their squared length is within 5e-5 of 1.
+
+    Those that are already are left as they are, to the bit.
+    """
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    off = np.abs(squares - 1) > 5e-5
+    if not off.any():
+        return vectors
+    made = vectors.copy()
+    made[off] = (vectors[off] / np.sqrt(squares[off, None])).astype(np.float32)
+    return made

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from visualsearch.stores.elasticsearch_mapping import MARK, item_of, token, unescaped
+from visualsearch.stores.elasticsearch_mapping import item_of, token
+from visualsearch.stores.texts import MARK, unescaped
 
 BUCKETS_AT_ONCE = 1_000
 """Buckets that are counted in one request."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from visualsearch.datatypes import Buckets, Item, Matrix, Source, Vector
+from visualsearch.datatypes import Buckets, Item, Source, Vector
+from visualsearch.stores.texts import MARK, escaped, unescaped
 
 FORMAT = 1
 """Of the documents; an index of a newer one is refused."""
-
-MARK = "\U0010ffff"
-"""Begins an escape: six hexadecimal digits follow. It is no character and stands in no sound text."""
 
 LONGEST = 2_000
 """Longer texts are indexed as a token: Lucene takes at most 32,766 bytes, column name and value together."""
@@ -24,23 +19,7 @@ LONGEST = 2_000
 MOST_TERMS = 60_000
 """Values in one ``terms`` query; the server's limit is 65,536."""
 
-_STRANGE = re.compile("[\0\ud800-\udfff\U0010ffff]")
-_ESCAPED = re.compile(MARK + "([0-9a-f]{6})")
 _EDGES = ("left", "top", "right", "bottom")
-
-
-def escaped(text: str) -> str:
-    r"""Return text that UTF-8 and Lucene can hold: lone surrogates (of broken file names) and NUL are written out.
-
-    >>> escaped("mug 🐈"), unescaped(escaped("caf\udce9\0")) == "caf\udce9\0"
-    ('mug 🐈', True)
-    """
-    return _STRANGE.sub(lambda found: f"{MARK}{ord(found[0]):06x}", text)
-
-
-def unescaped(text: str) -> str:
-    """Return the text that ``escaped`` was given."""
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if MARK in text else text
 
 
 def token(text: str) -> str:
@@ -106,20 +85,6 @@ def item_of(made: Mapping[str, Any]) -> Item:
 def vector_text(vector: Vector) -> str:
     """Return a vector as JSON: nine digits tell every float32 from its neighbours, and are half of what a double needs."""
     return ("[" + ("%.9g," * len(vector))[:-1] + "]") % tuple(vector.tolist())
-
-
-def unit_enough(vectors: Matrix) -> Matrix:
-    """Return vectors that the server takes for unit ones: it asks for a squared length within 1e-4 of 1.
-
-    Those within half of that are left as they are, to the bit.
-    """
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    off = np.abs(squares - 1) > 5e-5
-    if not off.any():
-        return vectors
-    made = vectors.copy()
-    made[off] = (vectors[off] / np.sqrt(squares[off, None])).astype(np.float32)
-    return made
 
 
 def cosine(score: float) -> float:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from visualsearch.datatypes import Buckets, Found, Hit, Item, Matrix, Vector
+from visualsearch.datatypes import Buckets, Found, Matrix, Vector
 from visualsearch.stores.elasticsearch_client import Busy, Connection, passes, slug_of
 from visualsearch.stores.elasticsearch_mapping import condition, cosine, dumped, item_of, vector_text
-from visualsearch.stores.ranking import exact
+from visualsearch.stores.ties import SPARE, Candidate, Fetch, hits_of, ordered, settle, undecided
 
 MOST_HITS = 10_000
 """The server returns no more of one search."""
-
-SPARE = 1
-"""Hits beyond k that are asked for, to see whether the k-th ties with the next; only if it does, more are asked for."""
-
-NEAR = 4e-6
-"""Cosines closer than this may come in either order from the server, which adds in float32."""
 
 SEARCHES_AT_ONCE = 64
 HITS_AT_ONCE = 20_000
@@ -30,17 +21,6 @@ HITS_AT_ONCE = 20_000
 
 OVERSAMPLE = 3.0
 """Of the `int8_` types: how many times k candidates are scored again with the vectors themselves."""
-
-Fetch = Callable[[Sequence[str]], Mapping[str, Vector]]
-"""Ids → the vectors of those that exist."""
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A hit on its way."""
-
-    score: float
-    item: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +57,12 @@ class Seeker:
         counts = [
             len(one) if self._exact and len(one) < size else compared[buckets[row]] for row, one in enumerate(some)
         ]
-        while pending := [row for row, one in enumerate(some) if _undecided(one, k, size)]:
+        while pending := [row for row, one in enumerate(some) if undecided(one, k, size, MOST_HITS)]:
             size = min(4 * size, MOST_HITS)
             for row, answer in zip(pending, self._ask(searches(pending)), strict=True):
                 some[row] = _candidates(answer["hits"]["hits"])
-        self._settle(queries, k, some)
-        return [Found(_hits(one, k), max(count, len(one))) for one, count in zip(some, counts, strict=True)]
+        settle(queries, k, some, self._fetch)
+        return [Found(hits_of(one, k), max(count, len(one))) for one, count in zip(some, counts, strict=True)]
 
     def _body(self, query: Vector, size: int, filtered: str) -> str:
         """Return the body of one search; the filter stands inside `knn`, so that it takes away no hits.
@@ -119,19 +99,6 @@ class Seeker:
             return Busy(status, told)
         return self._connection.error(slug_of(status, told), told)
 
-    def _settle(self, queries: Matrix, k: int, candidates: Sequence[list[Candidate]]) -> None:
-        """Score near ties again from the vectors, in float64, as the embedded store does."""
-        close = [[some[place] for place in _near_ties(some, k)] for some in candidates]
-        wanted = list({one.item.id: None for some in close for one in some})
-        vectors = self._fetch(wanted) if wanted else {}
-        for row, some in enumerate(close):
-            there = [one for one in some if one.item.id in vectors]  # the others were deleted since
-            if there:
-                matrix = np.stack([vectors[one.item.id] for one in there])
-                scores = exact(queries, matrix, np.full(len(there), row, np.intp), np.arange(len(there)))
-                for one, score in zip(there, scores.tolist(), strict=True):
-                    one.score = score
-
 
 def _count_body(filtered: str) -> str:
     return f'{{"size":0,"track_total_hits":true,"query":{{"bool":{{"filter":{filtered}}}}}}}'
@@ -151,28 +118,4 @@ def _portions(asked: Sequence[Asked]) -> Iterator[list[Asked]]:
 
 
 def _candidates(hits: Sequence[dict[str, Any]]) -> list[Candidate]:
-    made = [Candidate(cosine(hit["_score"]), item_of(hit["_source"])) for hit in hits]
-    return sorted(made, key=lambda one: (-one.score, one.item.id))
-
-
-def _undecided(some: Sequence[Candidate], k: int, size: int) -> bool:
-    """Return whether items that were not returned may tie with the k-th."""
-    return len(some) == size < MOST_HITS and len(some) > k and some[k - 1].score - some[-1].score <= NEAR
-
-
-def _near_ties(some: Sequence[Candidate], k: int) -> list[int]:
-    """Return the places of those that nearly tie with a neighbour, as far as the first k depend on them."""
-    close = [one.score - other.score <= NEAR for one, other in itertools.pairwise(some)]
-    end = min(k, len(close))
-    while end < len(close) and close[end - 1] and close[end]:
-        end += 1
-    pairs = [place for place in range(max(end, 0)) if close[place]]
-    return sorted({*pairs, *(place + 1 for place in pairs)})
-
-
-def _hits(some: Sequence[Candidate], k: int) -> tuple[Hit, ...]:
-    best = sorted(some, key=lambda one: (-one.score, one.item.id))[: max(k, 0)]
-    return tuple(
-        Hit(one.item.id, one.item.path, one.item.columns, one.item.buckets, one.score, rank, one.item.box)
-        for rank, one in enumerate(best, 1)
-    )
+    return ordered([Candidate(cosine(hit["_score"]), item_of(hit["_source"])) for hit in hits])

@@ -9,7 +9,7 @@ from typing import Any
 from visualsearch.datatypes import Failure, Source
 from visualsearch.stores.elasticsearch_bulk import Bulk, deleting, putting
 from visualsearch.stores.elasticsearch_client import Connection
-from visualsearch.stores.elasticsearch_mapping import escaped, unescaped
+from visualsearch.stores.texts import escaped, unescaped
 
 PAGE = 5_000
 

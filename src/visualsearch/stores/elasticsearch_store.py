@@ -12,12 +12,12 @@ import numpy as np
 
 from visualsearch.datatypes import Buckets, Failure, Found, Item, Matrix, Vector
 from visualsearch.errors import EngineError
-from visualsearch.stores.checks import unit_rows
+from visualsearch.stores.checks import unit_enough, unit_rows
 from visualsearch.stores.elasticsearch_bulk import Bulk, Operation, Outcome, deleting, writing
 from visualsearch.stores.elasticsearch_catalogue import Version
 from visualsearch.stores.elasticsearch_client import Connection
 from visualsearch.stores.elasticsearch_counts import Counter
-from visualsearch.stores.elasticsearch_mapping import document_id, item_of, token, unit_enough
+from visualsearch.stores.elasticsearch_mapping import document_id, item_of, token
 from visualsearch.stores.elasticsearch_search import MOST_HITS, Seeker
 from visualsearch.stores.elasticsearch_state import State
 

@@ -1,0 +1,110 @@
+"""What is known beside the items: versions, pictures that failed, content that was forgotten for good."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from visualsearch.datatypes import Failure, Source
+from visualsearch.stores.milvus_client import Connection
+from visualsearch.stores.milvus_rows import LONGEST_TEXT, listed
+from visualsearch.stores.texts import escaped, unescaped
+
+AT_ONCE = 1_000
+"""Rows that are written or named in one request."""
+
+NOTHING = [1.0, 0.0]
+"""A collection must have a vector."""
+
+
+class State:
+    """Versions; failures, each of one version; and tombstones, which hold for all of them."""
+
+    def __init__(self, connection: Connection, collection: str) -> None:
+        """Read and write ``collection``."""
+        self._connection = connection
+        self._collection = collection
+
+    def open(self) -> bool:
+        """Make ready what there is, and return whether it is there."""
+        there = bool(self._connection.ask("has_collection", self._collection))
+        if there:
+            self._connection.load(self._collection)
+        return there
+
+    def create(self) -> None:
+        """Make the collection where it is not there yet."""
+        from pymilvus import DataType
+
+        if self.open():
+            return
+        text = {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
+        fields: list[tuple[str, dict[str, Any]]] = [("key", {**text, "is_primary": True}), ("kind", text), ("of", text)]
+        fields += [("data", {"datatype": DataType.JSON}), ("vector", {"datatype": DataType.FLOAT_VECTOR, "dim": 2})]
+        self._connection.create(self._collection, fields, {"index_type": "FLAT", "metric_type": "L2"})
+        self._connection.load(self._collection)
+
+    def record_version(self, name: str, data: Mapping[str, Any]) -> None:
+        """Remember what a version is made of."""
+        self._put("version", name, {name: data})
+
+    def version(self, name: str) -> dict[str, Any] | None:
+        """Return what a version is made of."""
+        return next((dict(data) for data in self._all("version", name)), None)
+
+    def record_failures(self, of: str, failures: Collection[Failure]) -> None:
+        """Remember failures of the version ``of``, one for each path."""
+        self._put("failure", of, {failure.path: _data(failure) for failure in failures})
+
+    def failures(self, of: str) -> list[Failure]:
+        """Return the failures of the version ``of``, ordered by path."""
+        return sorted(map(_failure, self._all("failure", of)), key=lambda failure: failure.path)
+
+    def clear_failures(self, of: str, paths: Collection[str]) -> None:
+        """Drop the failures of these paths."""
+        self._drop([_key("failure", of, path) for path in paths])
+
+    def bury(self, contents: Collection[str]) -> None:
+        """Remember content hashes."""
+        self._put("tombstone", "", {content: {"content": escaped(content)} for content in contents})
+
+    def buried(self) -> frozenset[str]:
+        """Return the content hashes that were buried."""
+        return frozenset(unescaped(data["content"]) for data in self._all("tombstone", ""))
+
+    def drop(self, of: str) -> None:
+        """Forget all about a version."""
+        for page in self._connection.rows(self._collection, [], f'of == "{of}"'):
+            self._drop([row["key"] for row in page])
+
+    def _put(self, kind: str, of: str, named: Mapping[str, Mapping[str, Any]]) -> None:
+        rows = [
+            {"key": _key(kind, of, name), "kind": kind, "of": of, "data": data, "vector": NOTHING}
+            for name, data in named.items()
+        ]
+        for start in range(0, len(rows), AT_ONCE):
+            self._connection.ask("upsert", self._collection, rows[start : start + AT_ONCE])
+
+    def _drop(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), AT_ONCE):
+            self._connection.ask("delete", self._collection, filter=f"key in {listed(keys[start : start + AT_ONCE])}")
+
+    def _all(self, kind: str, of: str) -> Iterator[Mapping[str, Any]]:
+        for page in self._connection.rows(self._collection, ["data"], f'kind == "{kind}" and of == "{of}"', AT_ONCE):
+            yield from (row["data"] for row in page)
+
+
+def _key(kind: str, of: str, name: str) -> str:
+    return hashlib.sha256("\0".join((kind, of, escaped(name))).encode()).hexdigest()
+
+
+def _data(failure: Failure) -> dict[str, str]:
+    source = failure.source
+    texts = (failure.path, failure.reason, source.content, source.stamp, source.look)
+    return dict(zip(("path", "reason", "content", "stamp", "look"), map(escaped, texts), strict=True))
+
+
+def _failure(data: Mapping[str, str]) -> Failure:
+    path, reason, *source = (unescaped(data[name]) for name in ("path", "reason", "content", "stamp", "look"))
+    return Failure(path, reason, Source(*source))
