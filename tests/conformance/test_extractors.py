@@ -21,7 +21,7 @@ from visualsearch.plugins import load
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
-KINDS = ("network", "reduced network", "starter", "fakes:Grid")
+KINDS = ("network", "reduced network", "starter", "dlib", "fakes:Grid")
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_EXTRACTORS", "").split(",") if name]
 
 Make: TypeAlias = Callable[[str], Extractor]
