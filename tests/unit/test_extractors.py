@@ -65,7 +65,7 @@ def make(weights_file: Path, dim: int | None = None, runtime: Mixing | None = No
     return ApplicationExtractor(options, runtime or Mixing(), weights_file.parent / "model")
 
 
-OF_THEIR_OWN = {"dlib"}
+OF_THEIR_OWN = {"dlib", "onnx", "keras"}
 
 
 def test_every_network_is_a_row_of_the_factory() -> None:

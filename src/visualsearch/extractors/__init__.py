@@ -12,6 +12,8 @@ from visualsearch.runtimes.contract import Runtime
 EXTRACTORS = {
     **dict.fromkeys(NETWORKS, Plugin("visualsearch.extractors.applications:ApplicationExtractor")),
     "dlib": Plugin("visualsearch.extractors.dlib:DlibExtractor", needs="faces"),
+    "onnx": Plugin("visualsearch.extractors.onnx:OnnxExtractor"),
+    "keras": Plugin("visualsearch.extractors.keras:KerasExtractor"),
 }
 
 
