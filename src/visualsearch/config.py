@@ -145,8 +145,9 @@ class SearchSettings(Settings):
 class RuntimeSettings(Settings):
     """What computes the networks."""
 
-    engine: Literal["auto", "tensorflow", "openvino"] = "auto"
-    """auto: openvino where it is installed, else tensorflow."""
+    engine: Literal["auto", "tensorflow", "openvino", "onnxruntime"] = "auto"
+    """auto: openvino where it is installed, else tensorflow. Where the extractor is an ONNX file, tensorflow and
+    onnxruntime both mean ONNX Runtime; onnxruntime has TensorFlow compute all other networks."""
     precision: Literal["float32"] = "float32"
     """In which the networks compute."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -51,7 +51,7 @@ def plugin_options(document: Document, kind: str, base: Path) -> Options | list[
         what = str(error).removeprefix(f"{kind}.name: ")
         return [mistake(document, (kind, "name"), error.slug, what)]
     try:
-        return options.model_validate({**_located(section, base), "name": name})
+        return options.model_validate({**_located(section, base), "name": name}, context={"base": base})
     except ValidationError as error:
         return mistakes(error, document, options, (kind,), _owners(kind, name))
 

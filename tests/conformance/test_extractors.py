@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from networks import write_keras, write_onnx
 from toys import write_starter
 
 from visualsearch.datatypes import Crop
@@ -21,7 +22,7 @@ from visualsearch.plugins import load
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
-KINDS = ("network", "reduced network", "starter", "fakes:Grid")
+KINDS = ("network", "reduced network", "starter", "dlib", "onnx", "keras", "fakes:Grid")
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_EXTRACTORS", "").split(",") if name]
 
 Make: TypeAlias = Callable[[str], Extractor]
@@ -71,6 +72,10 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         file = write_network(folder / "network.weights.h5", seed=1)
         options = {"name": "mobilenet", "weights": f"file:{file}"}
         options |= {"dim": 6} if request.param == "reduced network" else {}
+    elif request.param == "onnx":
+        options |= {"file": write_onnx(folder / "small.onnx"), "scale": 255}
+    elif request.param == "keras":
+        options |= {"file": write_keras(folder / "small.keras"), "scale": 255, "layer": "features"}
     plugin = load(EXTRACTORS, options["name"], "extractor")
 
     def made(engine: str) -> Extractor:

@@ -69,7 +69,7 @@ def test_auto_is_openvino_where_it_is_installed() -> None:
 
 
 def test_an_unknown_engine_or_precision_is_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="expected one of openvino, tensorflow.*Did you mean 'openvino'"):
+    with pytest.raises(ConfigError, match="expected one of onnxruntime, openvino, tensorflow.*Did you mean 'openvino'"):
         create_runtime("openvin")
     with pytest.raises(ConfigError, match="runtime.precision: expected float32; received 'float16'"):
         create_runtime("auto", "float16")

@@ -9,7 +9,12 @@ from visualsearch.extractors.networks import NETWORKS
 from visualsearch.plugins import Options, Plugin, load
 from visualsearch.runtimes.contract import Runtime
 
-EXTRACTORS = dict.fromkeys(NETWORKS, Plugin("visualsearch.extractors.applications:ApplicationExtractor"))
+EXTRACTORS = {
+    **dict.fromkeys(NETWORKS, Plugin("visualsearch.extractors.applications:ApplicationExtractor")),
+    "dlib": Plugin("visualsearch.extractors.dlib:DlibExtractor", needs="faces"),
+    "onnx": Plugin("visualsearch.extractors.onnx:OnnxExtractor"),
+    "keras": Plugin("visualsearch.extractors.keras:KerasExtractor"),
+}
 
 
 class PretrainedFactory:

@@ -10,6 +10,7 @@ from visualsearch.plugins import Plugin, load
 from visualsearch.runtimes.contract import Runtime
 
 RUNTIMES = {
+    "onnxruntime": Plugin("visualsearch.runtimes.onnxruntime:OnnxRuntime", needs="onnx"),
     "openvino": Plugin("visualsearch.runtimes.openvino:OpenVINORuntime", needs="openvino"),
     "tensorflow": Plugin("visualsearch.runtimes.tensorflow:TensorFlowRuntime", needs="tensorflow"),
 }

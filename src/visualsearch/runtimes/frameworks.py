@@ -1,4 +1,4 @@
-"""The one place where Keras and OpenVINO are imported: silently, and with one sentence where they are missing."""
+"""The one place where Keras, OpenVINO and ONNX Runtime are imported: silently, and with one sentence where they are missing."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def import_openvino() -> ModuleType:
         return import_module("openvino")
     except ImportError as error:
         message = f"runtime.engine: openvino cannot be imported ({error}): install it, or use engine: tensorflow."
+        raise EngineError(message, slug="missing-package") from error
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime and return it.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        message = f"this needs ONNX Runtime, which cannot be imported ({error}): pip install 'visualsearch[onnx]'."
         raise EngineError(message, slug="missing-package") from error
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from visualsearch.datatypes import Hit, Item, Matrix, Vector
 from visualsearch.stores.ranking import exact
 
-SPARE = 8
-"""Hits beyond k that are asked for, to see whether the k-th ties with the next."""
+SPARE = 1
+"""Hits beyond k that are asked for, to see whether the k-th ties with the next; only if it does, more are asked for."""
 
 NEAR = 4e-6
 """Cosines closer than this may come in either order from an engine that adds in float32."""
