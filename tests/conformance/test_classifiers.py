@@ -293,7 +293,7 @@ def test_one_picture_for_each_bucket_is_enough_to_train(
     few = examples(list(BUCKETS), groups=1, views=1)
     training = train(options_of(kind), extractor, extractor._runtime, few, crop_of, tmp_path)
     assert training.top1 == {"chosen": None, "head": None, "known": None}
-    assert training.held_out == {"pictures": 0, "groups": 0}
+    assert training.held_out == {"pictures": 0, "groups": 0, "views": 0}
     assert any("nothing could be held out" in note for note in training.notes)
     classifier = load_classifier(options_of(kind), tmp_path, extractor, extractor._runtime)
     seen = classifier.predict([crop_of(example) for example in few])

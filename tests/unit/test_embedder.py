@@ -52,6 +52,7 @@ class Network:
     """An extractor that is a trunk."""
 
     name, dim, side, preprocessing, graph_key, fingerprint = "toy", 5, 8, "none", "trunk", "toy"
+    projection = None
 
     def __init__(self, runtime: Runtime) -> None:
         self.forward = runtime.compile(self.graph, self.graph_key)
