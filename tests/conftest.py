@@ -22,7 +22,6 @@ CI = os.environ.get("CI") == "true"
 MAY_BE_MISSING_IN_CI = (
     "real pictures: ",  # LFW, Caltech-101: their licences keep them out of this project
     "renderer: ",  # mitsuba and trimesh make the sample; nothing else needs them
-    "server: Milvus",
     "a small file system cannot be mounted",  # takes privileges that containers withhold
 )
 """How the reason of a skip begins that CI allows; any other skip fails there."""

@@ -43,6 +43,8 @@ def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         plugin = load(STORES, name, "store")
     except EngineError as error:
         pytest.skip(str(error))
+    if name == "milvus":
+        pytest.importorskip("pymilvus")
     server = request.getfixturevalue("elasticsearch_server")(version) if name == "elasticsearch" else None
     folder = tmp_path_factory.mktemp("shelves")
     numbers = itertools.count()

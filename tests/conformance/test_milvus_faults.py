@@ -24,6 +24,8 @@ from visualsearch.stores.bruteforce import BruteForceShelf
 from visualsearch.stores.contract import Shelf, Store
 from visualsearch.stores.milvus import MilvusShelf
 
+pytest.importorskip("pymilvus")
+
 SOURCE = Path(__file__).parents[2] / "src"
 
 

@@ -205,6 +205,5 @@ def _agreement(store: Store, queries: Matrix, ranking: Ranking) -> Finding:
     share = right / wanted
     says = f"{len(queries)} exhaustive searches return {share:.3f} of the {COMPARED_HITS} hits that brute force returns"
     level: Level = "ok" if share >= GOOD_AGREEMENT else "note"
-    return Finding(
-        level, "agreement", says + ("" if level == "ok" else ": raise store.num_candidates, or use type: flat")
-    )
+    more = ": have the store look at more (num_candidates, nprobe or ef), or choose its flat type, which is exact"
+    return Finding(level, "agreement", says + ("" if level == "ok" else more))
