@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from visualsearch.datatypes import Answer, Hit, Probability, Query, Route, Step
+from visualsearch.datatypes import Answer, Box, Hit, Probability, Query, Route, Step
 from visualsearch.errors import EngineError
 from visualsearch.evaluation.runs import RunRow, summarise
 from visualsearch.presentation import galleries, palette
@@ -86,7 +86,7 @@ def row(one: Answer, right: Sequence[bool], guess: str = "mug", stranger: bool =
     return RunRow(path, path, 3, ids, wrong, ids, wrong, 0.25, 1.0, "mug", guess, 2, False, 0.9, stranger)
 
 
-def square(path: str, kind: str) -> bytes:
+def square(path: str, kind: str, box: Box | None) -> bytes:
     """Return a JPEG whose size depends on what is asked for."""
     buffer = io.BytesIO()
     Image.new("RGB", (24 if kind == "query" else 16, 16), "teal").save(buffer, "JPEG")
@@ -270,13 +270,13 @@ def test_pictures_are_those_of_the_gallery(tmp_path: Path) -> None:
 
 
 def test_many_queries_with_heavy_pictures_stay_small_and_say_so(tmp_path: Path) -> None:
-    def heavy(path: str, kind: str) -> bytes:
-        return square(path, kind) + bytes(20_000)
+    def heavy(path: str, kind: str, box: Box | None) -> bytes:
+        return square(path, kind, box) + bytes(20_000)
 
     answers = [answer(i, hits=20) for i in range(1, 301)]
     shown = page(tmp_path / "r.html", answers, thumbnails=heavy)
     queries = len(shown.of_class("query"))
-    per_query = (galleries.HITS + 1) * len(heavy("", "hit"))
+    per_query = (galleries.HITS + 1) * len(heavy("", "hit", None))
     assert queries * per_query < PICTURE_BYTES + 2 * per_query
     assert (tmp_path / "r.html").stat().st_size < 6_000_000
     assert f"{300 - queries} are not shown" in shown.text
