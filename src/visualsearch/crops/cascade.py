@@ -52,6 +52,7 @@ class Cascade:
             return made
 
         models = [stage.model for stage in MTCNN().stages]
+        self._tensor: Callable[[Any], Any] = tf.convert_to_tensor
         self.networks = [traced(model, side) for model, side in zip(models, (None, 24, 48), strict=True)]
 
     def __call__(self, batch: NDArray[np.uint8], confidence: float) -> Rows:
@@ -59,7 +60,7 @@ class Cascade:
         from mtcnn.utils import bboxes, images, landmarks
 
         _, refine, finish = self.networks
-        pictures = images.normalize_images(batch.astype(np.float32))
+        pictures = self._tensor(images.normalize_images(batch.astype(np.float32)))
         rows = bboxes.resize_to_square(self._proposed(pictures))
         if len(rows):
             offsets, scores = refine(images.extract_patches(pictures, rows, (24, 24)))
@@ -73,7 +74,7 @@ class Cascade:
         rows = np.concatenate([rows, points], axis=1)
         return _distinct(rows[rows[:, 5] >= confidence], 0.7, "min")
 
-    def _proposed(self, pictures: NDArray[np.float32]) -> Rows:
+    def _proposed(self, pictures: Any) -> Rows:
         """Return what the first network takes for faces at any scale."""
         from mtcnn.utils import bboxes, images
 
