@@ -10,14 +10,19 @@ import h5py
 import numpy as np
 
 
-def randomised(graph: Any, seed: int) -> Any:
-    """Give every variable a random value under which activations neither vanish nor overflow."""
+def randomised(graph: Any, seed: int, centred: bool = False) -> Any:
+    """Give every variable a random value under which activations neither vanish nor overflow.
+
+    With ``centred`` offsets and means are around 0, not around 1, so that they hide less of the picture.
+    """
     rng = np.random.default_rng(seed)
     for variable in graph.weights:
         shape = tuple(variable.shape)
         if len(shape) == 4:
             inputs = shape[0] * shape[1] * (1 if "dw" in variable.path else shape[2])
             variable.assign(rng.normal(0, (2 / inputs) ** 0.5, shape))
+        elif centred and "variance" not in variable.path and "gamma" not in variable.path:
+            variable.assign(rng.normal(0, 0.3 if len(shape) == 1 else shape[0] ** -0.5, shape))
         else:
             variable.assign(rng.uniform(0.8, 1.2, shape))
     return graph

@@ -13,16 +13,17 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 from networks import write_keras, write_onnx
+from published import randomised, write_legacy
 from toys import write_starter
 
 from visualsearch.datatypes import Crop
-from visualsearch.extractors import EXTRACTORS, weights
+from visualsearch.extractors import EXTRACTORS, facenet_network, weights
 from visualsearch.extractors.contract import Extractor, LearnedExtractor
 from visualsearch.plugins import load
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
-KINDS = ("network", "reduced network", "starter", "dlib", "onnx", "keras", "fakes:Grid")
+KINDS = ("network", "reduced network", "starter", "dlib", "onnx", "keras", "facenet", "fakes:Grid")
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_EXTRACTORS", "").split(",") if name]
 
 Make: TypeAlias = Callable[[str], Extractor]
@@ -76,6 +77,12 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         options |= {"file": write_onnx(folder / "small.onnx"), "scale": 255}
     elif request.param == "keras":
         options |= {"file": write_keras(folder / "small.keras"), "scale": 255, "layer": "features"}
+    elif request.param == "facenet":
+        patch = pytest.MonkeyPatch()
+        request.addfinalizer(patch.undo)
+        patch.setattr(facenet_network, "REPEATS", {"Block35": 1, "Block17": 1, "Block8": 1})  # of 5, 10 and 5
+        file = write_legacy(randomised(facenet_network.build(128), seed=1, centred=True), folder / "facenet_weights.h5")
+        options |= {"weights": f"file:{file}"}
     plugin = load(EXTRACTORS, options["name"], "extractor")
 
     def made(engine: str) -> Extractor:

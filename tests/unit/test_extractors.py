@@ -65,7 +65,7 @@ def make(weights_file: Path, dim: int | None = None, runtime: Mixing | None = No
     return ApplicationExtractor(options, runtime or Mixing(), weights_file.parent / "model")
 
 
-OF_THEIR_OWN = {"dlib", "onnx", "keras"}
+OF_THEIR_OWN = {"dlib", "onnx", "keras", "facenet", "facenet512", "facenet_pool"}
 
 
 def test_every_network_is_a_row_of_the_factory() -> None:

@@ -92,7 +92,7 @@ def test_points_give_the_chip_that_dlib_gives(turn: float, scale: float) -> None
 
 def test_the_landmarks_of_the_crop_can_be_used_themselves(folder: Path) -> None:
     picture, landmarks = smooth(240, 4), TEMPLATES["dlib"] * 150 + 40
-    chip = make(folder, landmarks="crop").face(Crop(picture, landmarks=landmarks.astype(np.float32)))
+    chip = make(folder).face(Crop(picture, landmarks=landmarks.astype(np.float32)))
     np.testing.assert_allclose(chip.astype(int), picture[40:190, 40:190].astype(int), atol=2)
 
 
@@ -101,9 +101,19 @@ def test_without_landmarks_the_crop_is_the_face(folder: Path) -> None:
     np.testing.assert_array_equal(make(folder).face(Crop(picture)), picture)
 
 
+def test_both_alignments_are_the_mean_of_each(folder: Path) -> None:
+    crop = Crop(smooth(240, 4), landmarks=(TEMPLATES["dlib"] * 150 + 40).astype(np.float32))
+    each = [make(folder, landmarks=landmarks, mirror=False) for landmarks in ("crop", "predictor")]
+    assert np.abs(each[0].face(crop).astype(int) - each[1].face(crop)).mean() > 1
+    rows = np.stack([extractor._pass(extractor.batch([crop]))[0] for extractor in each]).astype(np.float64)
+    expected = rows.sum(axis=0) / np.linalg.norm(rows.sum(axis=0))
+    np.testing.assert_allclose(make(folder, landmarks="both", mirror=False).embed([crop])[0], expected, atol=1e-6)
+
+
 def test_options_change_the_fingerprint(folder: Path) -> None:
-    made = [make(folder, **options) for options in ({}, {"mirror": False}, {"landmarks": "crop"})]
-    assert len({extractor.fingerprint for extractor in made}) == 3
+    changes = ({}, {"mirror": False}, {"landmarks": "predictor"}, {"landmarks": "both"})
+    made = [make(folder, **options) for options in changes]
+    assert len({extractor.fingerprint for extractor in made}) == 4
     assert len({extractor.graph_key for extractor in made}) == 1
 
 
@@ -115,8 +125,10 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
 
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr("visualsearch.extractors.dlib.find_spec", lambda name: None)
-    with pytest.raises(EngineError, match=r"needs face_recognition_models and dlib-bin: pip install 'visualsearch\[f"):
+    with pytest.raises(EngineError, match=r"needs face_recognition_models: pip install 'visualsearch\[faces\]'"):
         make(folder)
+    with pytest.raises(EngineError, match="needs face_recognition_models and dlib-bin: pip install"):
+        make(folder, landmarks="predictor")
 
 
 def test_its_files_are_found_without_importing_their_package(folder: Path) -> None:
@@ -135,7 +147,7 @@ def test_a_damaged_file_is_one_sentence(damage: str, file: Path, tmp_path: Path)
     assert raised.value.slug == "weights-damaged"
 
 
-@pytest.mark.parametrize("landmarks", ["predictor", "crop"])
+@pytest.mark.parametrize("landmarks", ["crop", "predictor", "both"])
 def test_real_faces_are_told_apart_however_they_are_turned(landmarks: str, real_pictures: Path, folder: Path) -> None:
     """Two pictures each of two people; the second of each is turned by 50 degrees, its landmarks with it."""
     extractor = make(folder, landmarks=landmarks)

@@ -13,6 +13,9 @@ EXTRACTORS = {
     **dict.fromkeys(NETWORKS, Plugin("visualsearch.extractors.applications:ApplicationExtractor")),
     "dlib": Plugin("visualsearch.extractors.dlib:DlibExtractor", needs="faces"),
     "onnx": Plugin("visualsearch.extractors.onnx:OnnxExtractor"),
+    **dict.fromkeys(
+        ("facenet", "facenet512", "facenet_pool"), Plugin("visualsearch.extractors.facenet:FacenetExtractor")
+    ),
     "keras": Plugin("visualsearch.extractors.keras:KerasExtractor"),
 }
 

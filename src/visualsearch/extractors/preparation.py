@@ -27,6 +27,21 @@ def squeeze(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
+def pad(pixels: Pixels, side: int) -> Pixels:
+    """Return the whole picture in the middle of a black (side, side, 3), its aspect ratio kept.
+
+    >>> pad(np.full((30, 60, 3), 9, np.uint8), 20)[:, 0, 0].tolist()
+    [0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 0, 0, 0]
+    """
+    height, width = (max(1, round(length * side / max(pixels.shape[:2]))) for length in pixels.shape[:2])
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    padded = np.zeros((side, side, 3), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    shrunk = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    padded[top : top + height, left : left + width] = np.asarray(shrunk)
+    return padded
+
+
 def unit(rows: Matrix) -> Matrix:
     """Return the rows scaled to length 1; a row of zeros becomes the first axis, so that it has a direction too.
 
