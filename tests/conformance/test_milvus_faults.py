@@ -94,15 +94,18 @@ def test_a_file_that_another_process_has_open_is_told_in_one_sentence(tmp_path: 
 def test_nothing_is_left_when_the_last_store_is_closed(tmp_path: Path) -> None:
     """No thread of a server, no socket, no lock; stores that share the file keep it open as long as they need it."""
     shelf = shelf_in(tmp_path)
-    sockets = set(Path(tempfile.gettempdir()).glob("visualsearch-*"))
+
+    def sockets() -> list[Path]:
+        return list(Path(tempfile.gettempdir()).glob(f"visualsearch-{os.getpid()}-*"))
+
     published(shelf)
     first, second = there(shelf), there(shelf)
-    (folder,) = set(Path(tempfile.gettempdir()).glob("visualsearch-*")) - sockets
+    (folder,) = sockets()
     assert folder.stat().st_mode & 0o077 == 0
     first.close()
     assert second.count() == 20
     second.close()
-    assert set(Path(tempfile.gettempdir()).glob("visualsearch-*")) <= sockets
+    assert sockets() == []
     deadline = time.monotonic() + 10
     while any("milvus" in thread.name for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

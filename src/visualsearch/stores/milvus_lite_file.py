@@ -37,7 +37,7 @@ class LiteFile:
         self.memory = Memory(float("inf"))  # nobody else can write
         self.users = 0
         short = len(tempfile.gettempdir()) <= LONGEST_FOLDER
-        self._folder = Path(tempfile.mkdtemp(prefix="visualsearch-", dir=None if short else "/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"visualsearch-{self.process}-", dir=None if short else "/tmp"))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._server, self._database, _ = start_server_in_thread(str(path), host=f"unix:{self._folder}/socket")
