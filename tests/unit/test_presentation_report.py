@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from visualsearch.datatypes import Answer, Hit, Probability, Query, Route, Step
+from visualsearch.datatypes import Answer, Box, Hit, Probability, Query, Route, Step
 from visualsearch.errors import EngineError
 from visualsearch.evaluation.runs import RunRow, summarise
 from visualsearch.presentation import galleries, palette
@@ -86,7 +86,7 @@ def row(one: Answer, right: Sequence[bool], guess: str = "mug", stranger: bool =
     return RunRow(path, path, 3, ids, wrong, ids, wrong, 0.25, 1.0, "mug", guess, 2, False, 0.9, stranger)
 
 
-def square(path: str, kind: str) -> bytes:
+def square(path: str, kind: str, box: Box | None = None) -> bytes:
     """Return a JPEG whose size depends on what is asked for."""
     buffer = io.BytesIO()
     Image.new("RGB", (24 if kind == "query" else 16, 16), "teal").save(buffer, "JPEG")
@@ -270,7 +270,7 @@ def test_pictures_are_those_of_the_gallery(tmp_path: Path) -> None:
 
 
 def test_many_queries_with_heavy_pictures_stay_small_and_say_so(tmp_path: Path) -> None:
-    def heavy(path: str, kind: str) -> bytes:
+    def heavy(path: str, kind: str, box: Box | None = None) -> bytes:
         return square(path, kind) + bytes(20_000)
 
     answers = [answer(i, hits=20) for i in range(1, 301)]
