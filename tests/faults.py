@@ -21,6 +21,7 @@ from fakes import Grid, paint
 from servers import Cluster
 
 from visualsearch import VisualSearch
+from visualsearch.crops.contract import Role
 from visualsearch.crops.whole import Whole
 from visualsearch.datatypes import Buckets, Crop, Found, Item, Matrix, Pixels, Source
 from visualsearch.stores.bruteforce import BruteForceStore, Contents
@@ -60,7 +61,7 @@ class Disturbed(Grid):
 class Crooked(Whole):
     """`Whole`, but of pictures nine pixels wide it gives a box that no integer field can hold."""
 
-    def crops(self, images: Sequence[Pixels]) -> list[list[Crop]]:
+    def crops(self, images: Sequence[Pixels], role: Role) -> list[list[Crop]]:
         """Return each image as its only crop."""
         return [[Crop(image, (0, 0, 1, 2**40) if image.shape[1] == 9 else None)] for image in images]
 
