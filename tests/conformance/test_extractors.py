@@ -17,8 +17,10 @@ from published import randomised, write_legacy
 from toys import write_starter
 
 from visualsearch.datatypes import Crop
+from visualsearch.embedder import Embedder
 from visualsearch.extractors import EXTRACTORS, facenet_network, weights
 from visualsearch.extractors.contract import Extractor, LearnedExtractor
+from visualsearch.extractors.graphs import GraphExtractor
 from visualsearch.plugins import load
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
@@ -142,6 +144,14 @@ def test_crops_are_not_changed(extractor: Extractor) -> None:
     extractor.embed(crops)
     for crop, pixels in zip(crops, before, strict=True):
         np.testing.assert_array_equal(crop.pixels, pixels)
+
+
+def test_a_graph_is_compiled_ahead_of_the_first_picture(make: Make) -> None:
+    extractor = make("auto")
+    if isinstance(extractor, GraphExtractor) and not isinstance(extractor, LearnedExtractor):  # to fit is a first pass
+        assert "_compiled" not in vars(extractor)
+        Embedder(extractor, None, extractor._runtime).ready_for_vectors()
+        assert "_compiled" in vars(extractor)
 
 
 def test_made_again_it_is_the_same(extractor: Extractor, make: Make) -> None:

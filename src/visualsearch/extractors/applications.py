@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from visualsearch import plugins
-from visualsearch.datatypes import Crop, Matrix
+from visualsearch.datatypes import Crop, Matrix, Pixels
 from visualsearch.errors import ConfigError, EngineError
+from visualsearch.extractors.graphs import GraphExtractor
 from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
 from visualsearch.extractors.preparation import in_chunks, squeeze, unit
 from visualsearch.extractors.reduction import fit_reduction, load_reduction, save_reduction
 from visualsearch.extractors.weights import STARTERS, find_weights
 from visualsearch.model import fingerprint
-from visualsearch.runtimes.contract import Batch, Forward, Runtime
+from visualsearch.runtimes.contract import Batch, Runtime
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +29,7 @@ VERSION = 1
 """Raised whenever this code would turn the same crop into another embedding."""
 
 
-class ApplicationExtractor:
+class ApplicationExtractor(GraphExtractor):
     """Squeeze a crop to the network's square, pool its last feature map, scale to unit length.
 
     The whole crop is squeezed into the square, its aspect ratio given up, rather than cut to
@@ -81,27 +80,28 @@ class ApplicationExtractor:
             EngineError: the weights are missing or damaged.
             ConfigError: ``options.dim`` is more than the weights give.
         """
-        self.name = options.name
         self._options = options
-        self._runtime = runtime
         self._network = NETWORKS[options.name]
         self._weights = find_weights(options.name, options.source)
-        # Two, for whoever compiles a graph that contains this one holds a runtime's lock and calls graph().
-        self._graph_lock, self._forward_lock = Lock(), Lock()
-        self._reduction_path = folder / "pca.npz"
-        self.side = self._weights.side or self._network.side
-        self.preprocessing = self._weights.preprocessing or self._network.preprocessing
-        self.graph_key = fingerprint(VERSION, options.name, self._weights.identity, self.side)
+        side = self._weights.side or self._network.side
+        key = fingerprint(VERSION, options.name, self._weights.identity, side)
         self.projection = projection = self._weights.projection
         self._features = self._network.dim if projection is None else int(projection.shape[1])
-        self.dim = options.dim or self._features
         if self.dim > self._features:
             message = f"extractor.dim: these weights give {self._features} dimensions; received {self.dim}: use fewer."
             raise ConfigError(message, slug="dim-too-large")
-        self._basis = fingerprint(self.graph_key, self.preprocessing, projection is not None)
+        preprocessing = self._weights.preprocessing or self._network.preprocessing
+        self._basis = fingerprint(key, preprocessing, projection is not None)
+        self._reduction_path = folder / "pca.npz"
         found = load_reduction(self._reduction_path) if options.dim else None
         self._reduction = found if found and (found.basis, found.dim) == (self._basis, self.dim) else None
-        self.fingerprint = self._fingerprint()
+        super().__init__(options.name, side, self._fingerprint(), runtime, key, mirror=False)
+        self.preprocessing = preprocessing
+
+    @property
+    def dim(self) -> int:
+        """Return the length of the rows."""
+        return self._options.dim or self._features
 
     @property
     def unfitted(self) -> bool:
@@ -120,20 +120,17 @@ class ApplicationExtractor:
         save_reduction(self._reduction, self._reduction_path)
         self.fingerprint = self._fingerprint()
 
-    def graph(self) -> keras.Model:
-        """Return the network with its weights: (n, side, side, 3), preprocessed → (n, features), pooled.
+    def face(self, crop: Crop) -> Pixels:
+        """Return a crop squeezed to (side, side, 3)."""
+        return squeeze(crop.pixels, self.side)
 
-        It is built once; layers have the names that ``keras.applications`` gives them.
-        """
-        with self._graph_lock:
-            return self._graph
+    def normalise(self, batch: Batch) -> Batch:
+        """Return pixels as the weights were trained on them."""
+        return PREPROCESSING[self.preprocessing](batch)
 
-    def batch(self, crops: Sequence[Crop]) -> Batch:
-        """Return (n, side, side, 3): the crops squeezed to the network's input and preprocessed."""
-        squeezed = np.empty((len(crops), self.side, self.side, 3), np.float32)
-        for row, crop in zip(squeezed, crops, strict=True):
-            row[...] = squeeze(crop.pixels, self.side)
-        return PREPROCESSING[self.preprocessing](squeezed)
+    def build(self) -> keras.Model:
+        """Return the network, pooled, with its weights."""
+        return build(self._network, self.side, self._weights)
 
     def finish(self, pooled: Matrix) -> Matrix:
         """Return (n, dim) embeddings of (n, features) pooled rows: projected, reduced, of unit length.
@@ -155,18 +152,8 @@ class ApplicationExtractor:
         """Return (n, features) rows of unit length, as they are before the reduction: what ``fit`` wants."""
         return self._finish_raw(self._pooled(crops))
 
-    @cached_property
-    def _graph(self) -> keras.Model:
-        return build(self._network, self.side, self._weights)
-
-    @cached_property
-    def _compiled(self) -> Forward:
-        return self._runtime.compile(self.graph, self.graph_key)
-
     def _pooled(self, crops: Sequence[Crop]) -> Matrix:
-        with self._forward_lock:
-            forward = self._compiled
-        return in_chunks(crops, lambda part: forward(self.batch(part))[0], self._network.dim)
+        return in_chunks(crops, self._rows, self._network.dim)
 
     def _finish_raw(self, pooled: Matrix) -> Matrix:
         if not np.isfinite(pooled).all():

@@ -12,9 +12,13 @@ class Extractor(Protocol):
     """Crop → embedding. Owns its input size, preprocessing, alignment and dimension."""
 
     name: str
-    dim: int
     fingerprint: str
     """Changes whenever the same crop would give another embedding: weights, options, code version."""
+
+    @property
+    def dim(self) -> int:
+        """Return the length of the rows; a plain attribute does."""
+        ...
 
     def embed(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) float32 rows of unit length, in the order of the crops; n may be 0."""

@@ -1,4 +1,4 @@
-"""What extractors of one Keras graph share: crops in, unit-length rows out, one forward pass at a time."""
+"""What extractors of one network share: crops in, unit-length rows out, one forward pass at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NetworkExtractor(ABC):
-    """A network of which a runtime makes a forward pass; how faces are cut and scaled is the subclass's.
+    """A network of which a runtime makes a forward pass; how crops are cut and scaled is the subclass's.
 
     ``side`` is that of the square input in pixels, ``dim`` the length of the rows. With
     ``mirror`` a row is the mean of the crop's and of its mirror image's.
@@ -90,7 +90,9 @@ class NetworkExtractor(ABC):
 
 
 class GraphExtractor(NetworkExtractor):
-    """One whose network is a Keras graph, which is built once."""
+    """One whose network is a Keras graph, which is built once; layers have the names that Keras gave them."""
+
+    projection: Matrix | None = None
 
     def __init__(self, name: str, side: int, fingerprint: str, runtime: Runtime, graph_key: str, mirror: bool) -> None:
         """Take the runtime and what identifies graph and weights."""
