@@ -28,7 +28,7 @@ from visualsearch.stores.milvus_rows import (
     too_large,
 )
 from visualsearch.stores.milvus_search import cosine
-from visualsearch.stores.milvus_store import requests
+from visualsearch.stores.portions import portions
 
 texts = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF), max_size=8)  # lone surrogates, NUL
 items = st.builds(
@@ -149,7 +149,7 @@ def test_requests_are_bounded_and_tear_no_picture_apart(pictures: list[list[int]
         return row_of(Item(f"{picture}-{face}", "x" * size, {}, (), Source("", "")), NOWHERE)
 
     made = [[row(p, f, size) for f, size in enumerate(sizes)] for p, sizes in enumerate(pictures)]
-    sent = list(requests(made, limit))
+    sent = list(portions(made, limit, size_of))
     assert [one for batch in sent for one in batch] == [one for rows in made for one in rows]
     for batch in sent:
         inside = {one["item"]["id"].split("-")[0] for one in batch}

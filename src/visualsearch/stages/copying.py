@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
 from contextlib import closing
 
 from visualsearch.errors import DataError, UsageError
@@ -51,14 +50,13 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
 def _copy_items(live: Store, target: Parts, progress: Progress) -> int:
     with closing(target.shelf.begin(live.fingerprint, live.dim)) as successor:
         total = live.count()
-        resumed, copied = successor.count() > 0, set[str]()
+        resumed, done = successor.count() > 0, 0
         for page in live.pages(AT_ONCE):
-            ids = [item.id for item in page]
-            successor.upsert(page, live.vectors(ids))
-            copied.update(ids)
-            progress("copying items", len(copied), total)
+            successor.upsert(page, live.vectors([item.id for item in page]))
+            done += len(page)
+            progress("copying items", done, total)
         if resumed:
-            _drop_what_was_lost(successor, copied)
+            _drop_what_was_lost(successor, live)
         failures = live.failures()
         successor.clear_failures({one.path for one in successor.failures()} - {one.path for one in failures})
         successor.record_failures(failures)
@@ -67,10 +65,12 @@ def _copy_items(live: Store, target: Parts, progress: Progress) -> int:
     return total
 
 
-def _drop_what_was_lost(successor: Store, copied: Collection[str]) -> None:
+def _drop_what_was_lost(successor: Store, live: Store) -> None:
     """Remove what a copy that was killed has written and the source has lost since."""
     for page in list(successor.pages(AT_ONCE)):
-        successor.delete([item.id for item in page if item.id not in copied])
+        ids = [item.id for item in page]
+        kept = {item.id for item in live.get(ids)}
+        successor.delete([item for item in ids if item not in kept])
 
 
 def _copy_pca(source: Parts, target: Parts) -> None:

@@ -12,6 +12,7 @@ from visualsearch.datatypes import Item, Vector
 from visualsearch.errors import EngineError, RefusedItems
 from visualsearch.stores.elasticsearch_client import Busy, Connection, passes, slug_of
 from visualsearch.stores.elasticsearch_mapping import document, document_id, dumped, vector_text
+from visualsearch.stores.portions import portions
 
 WAITS_FOR_A_SHARD = "500ms"
 """How long the server holds a request for a shard that is away. It is less than any request's own time, so that the
@@ -68,17 +69,7 @@ def requests(groups: Iterable[Sequence[Operation]], limit: int) -> Iterator[list
     >>> [[one.item for one in request] for request in requests([[a], [b], [a, b]], 10)]
     [['a', 'b'], ['a', 'b']]
     """
-    gathered: list[Operation] = []
-    size = 0
-    for group in groups:
-        more = sum(len(one.lines) for one in group)
-        if gathered and size + more > limit:
-            yield gathered
-            gathered, size = [], 0
-        gathered.extend(group)
-        size += more
-    if gathered:
-        yield gathered
+    return portions(groups, limit, lambda one: len(one.lines))
 
 
 class Bulk:

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, model_validator
 
 from visualsearch import plugins
-from visualsearch.secrets import hidden
+from visualsearch.stores.option_checks import a_file, address, from_the_environment
 
 RESERVED = re.compile(r"-(v\d+(-[0-9a-f]{8})?|next|state)$")
 """How the names of a gallery's versions and aliases end."""
 
 
 def _an_address(host: str) -> str:
-    """Refuse what is no address, without showing what may be a password in it."""
-    try:
-        parts = urlsplit(host)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
-    except ValueError:
-        parts, known = None, False
-    if parts is not None and (parts.username or parts.password):
-        raise ValueError("expected an address without user and password; they go to `user` and `password`")
-    if not known:
-        received = "something else" if "@" in host else repr(host)
-        raise ValueError(f"expected scheme, name and port, such as https://search-1:9200; received {received}")
-    return host
+    return address(host, "`user` and `password`", "scheme, name and port, such as https://search-1:9200")
 
 
 def _an_index_name(name: str) -> str:
@@ -45,20 +33,6 @@ def _a_fingerprint(text: str) -> str:
     return text
 
 
-def _a_file(text: str) -> str:
-    if not text.startswith("file:"):
-        raise ValueError(f"expected file:PATH, such as file:http_ca.crt; received {text!r}")
-    return text
-
-
-def _from_the_environment(value: str) -> str:
-    """Refuse a secret that stands in the YAML itself, without showing it."""
-    if hidden(value) == value:
-        what = "expected a value of at least 4 characters from the environment, such as ${ELASTICSEARCH_PASSWORD}"
-        raise ValueError(f"{what}; received one that stands here for all to read, or a shorter one")
-    return value
-
-
 def _a_key(value: str) -> str:
     """Refuse what no header can carry, such as a line break at the end, without showing it."""
     if not re.fullmatch(r"[\w+/=:.~-]+", value, re.ASCII):
@@ -67,7 +41,7 @@ def _a_key(value: str) -> str:
     return value
 
 
-Secret = Annotated[str, AfterValidator(_from_the_environment)]
+Secret = Annotated[str, AfterValidator(from_the_environment("ELASTICSEARCH_PASSWORD"))]
 
 
 class ElasticsearchOptions(plugins.Options):
@@ -99,7 +73,7 @@ class ElasticsearchOptions(plugins.Options):
     """The password, from the environment: `${ELASTICSEARCH_PASSWORD}`."""
     api_key: Annotated[Secret, AfterValidator(_a_key)] | None = None
     """An API key instead of both, from the environment: `${ELASTICSEARCH_API_KEY}`."""
-    ca: Annotated[str, AfterValidator(_a_file)] | None = None
+    ca: Annotated[str, AfterValidator(a_file("file:http_ca.crt"))] | None = None
     """`file:PATH` of the authority that signed the servers' certificates, in PEM. null: those of the system."""
     fingerprint: Annotated[str, AfterValidator(_a_fingerprint)] | None = None
     """SHA-256 of the servers' certificate, or of the authority in its chain, instead of `ca`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from visualsearch.datatypes import Failure, Source
+from visualsearch.datatypes import Failure
 from visualsearch.stores.elasticsearch_bulk import Bulk, deleting, putting
 from visualsearch.stores.elasticsearch_client import Connection
+from visualsearch.stores.remembered import failure_of, failure_texts, key_of
 from visualsearch.stores.texts import escaped, unescaped
 
 PAGE = 5_000
@@ -53,16 +53,19 @@ class State:
     def record_failures(self, of: str, failures: Sequence[Failure]) -> None:
         """Remember failures of the version ``of``, one for each path."""
         last = {failure.path: failure for failure in failures}
-        self._bulk.all_or_error(putting(_key("failure", of, path), _failure(of, one)) for path, one in last.items())
+        self._bulk.all_or_error(
+            putting(key_of("failure", of, path), {**_head("failure", of, path), **failure_texts(one)})
+            for path, one in last.items()
+        )
 
     def failures(self, of: str) -> list[Failure]:
         """Return the failures of the version ``of``, ordered by path."""
-        found = (_failure_of(made) for made in self._all("failure", of))
+        found = map(failure_of, self._all("failure", of))
         return sorted(found, key=lambda failure: failure.path)
 
     def clear_failures(self, of: str, paths: Collection[str]) -> None:
         """Drop the failures of these paths."""
-        keys = {_key("failure", of, path) for path in paths}
+        keys = {key_of("failure", of, path) for path in paths}
         self._drop(sorted(keys & {made["key"] for made in self._all("failure", of)}) if keys else [])
 
     def drop_others(self, alive: Collection[str]) -> None:
@@ -72,7 +75,7 @@ class State:
     def bury(self, contents: Collection[str]) -> None:
         """Remember content hashes."""
         self._bulk.all_or_error(
-            putting(_key("tombstone", "", content), {**_head("tombstone", "", content), "content": escaped(content)})
+            putting(key_of("tombstone", "", content), {**_head("tombstone", "", content), "content": escaped(content)})
             for content in dict.fromkeys(contents)
         )
 
@@ -102,21 +105,5 @@ class State:
             asked["search_after"] = hits[-1]["sort"]
 
 
-def _key(kind: str, of: str, name: str) -> str:
-    return hashlib.sha256("\0".join((kind, of, escaped(name))).encode()).hexdigest()
-
-
 def _head(kind: str, of: str, name: str) -> dict[str, str]:
-    return {"kind": kind, "of": of, "key": _key(kind, of, name)}
-
-
-def _failure(of: str, failure: Failure) -> dict[str, str]:
-    source = failure.source
-    texts = {"path": failure.path, "reason": failure.reason, "content": source.content}
-    texts |= {"stamp": source.stamp, "look": source.look}
-    return {**_head("failure", of, failure.path), **{name: escaped(text) for name, text in texts.items()}}
-
-
-def _failure_of(made: dict[str, str]) -> Failure:
-    path, reason, *source = (unescaped(made[name]) for name in ("path", "reason", "content", "stamp", "look"))
-    return Failure(path, reason, Source(*source))
+    return {"kind": kind, "of": of, "key": key_of(kind, of, name)}

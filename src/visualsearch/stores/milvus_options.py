@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from visualsearch import plugins
-from visualsearch.secrets import hidden
+from visualsearch.stores.option_checks import a_file, address, from_the_environment
 
 RESERVED = re.compile(r"_(v\d+(_[0-9a-f]{8})?|next|state)$")
 """How the names of a gallery's collections and aliases end."""
@@ -18,42 +17,17 @@ ENDING = ".db"
 
 
 def _a_place(uri: str) -> str:
-    """Refuse what is neither a file nor an address, without showing what may be a password in it."""
     if uri.startswith("file:"):
         if not uri.endswith(ENDING):
             raise ValueError(f"expected a name that ends in {ENDING}, such as file:milvus.db; received {uri!r}")
         return uri
-    try:
-        parts = urlsplit(uri)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
-    except ValueError:
-        parts, known = None, False
-    if parts is not None and (parts.username or parts.password):
-        raise ValueError("expected an address without user and password; they go to `token`")
-    if not known:
-        received = "something else" if "@" in uri else repr(uri)
-        raise ValueError(f"expected file:PATH, or an address such as http://milvus-1:19530; received {received}")
-    return uri
+    return address(uri, "`token`", "file:PATH, or an address such as http://milvus-1:19530")
 
 
 def _a_collection_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_]{1,150}", name) or RESERVED.search(name):
         raise ValueError(f"expected letters, digits and '_', not ending like _v1, _next or _state; received {name!r}")
     return name
-
-
-def _a_file(text: str) -> str:
-    if not text.startswith("file:"):
-        raise ValueError(f"expected file:PATH, such as file:milvus_ca.pem; received {text!r}")
-    return text
-
-
-def _from_the_environment(value: str) -> str:
-    """Refuse a secret that stands in the YAML itself, without showing it."""
-    if hidden(value) == value:
-        what = "expected a value of at least 4 characters from the environment, such as ${MILVUS_TOKEN}"
-        raise ValueError(f"{what}; received one that stands here for all to read, or a shorter one")
-    return value
 
 
 class MilvusOptions(plugins.Options):
@@ -63,9 +37,9 @@ class MilvusOptions(plugins.Options):
     uri: Annotated[str, AfterValidator(_a_place)] | None = None
     """`file:PATH.db` of Milvus Lite, or a server's address, such as `http://127.0.0.1:19530`. null: a file in the
     model's folder."""
-    token: Annotated[str, AfterValidator(_from_the_environment)] | None = None
+    token: Annotated[str, AfterValidator(from_the_environment("MILVUS_TOKEN"))] | None = None
     """What a server asks for, `user:password` or an API key, from the environment: `${MILVUS_TOKEN}`."""
-    ca: Annotated[str, AfterValidator(_a_file)] | None = None
+    ca: Annotated[str, AfterValidator(a_file("file:milvus_ca.pem"))] | None = None
     """`file:PATH` of the authority that signed the server's certificate, in PEM. null: those of the system."""
     collection: Annotated[str, AfterValidator(_a_collection_name)] | None = None
     """The part of the collections' names behind `visualsearch_`. null: the model's name."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from visualsearch.datatypes import Failure, Source
+from visualsearch.datatypes import Failure
 from visualsearch.stores.milvus_client import Connection
 from visualsearch.stores.milvus_rows import LONGEST_TEXT, listed
+from visualsearch.stores.remembered import failure_of, failure_texts, key_of
 from visualsearch.stores.texts import escaped, unescaped
 
 AT_ONCE = 1_000
@@ -55,15 +55,15 @@ class State:
 
     def record_failures(self, of: str, failures: Collection[Failure]) -> None:
         """Remember failures of the version ``of``, one for each path."""
-        self._put("failure", of, {failure.path: _data(failure) for failure in failures})
+        self._put("failure", of, {failure.path: failure_texts(failure) for failure in failures})
 
     def failures(self, of: str) -> list[Failure]:
         """Return the failures of the version ``of``, ordered by path."""
-        return sorted(map(_failure, self._all("failure", of)), key=lambda failure: failure.path)
+        return sorted(map(failure_of, self._all("failure", of)), key=lambda failure: failure.path)
 
     def clear_failures(self, of: str, paths: Collection[str]) -> None:
         """Drop the failures of these paths."""
-        self._drop([_key("failure", of, path) for path in paths])
+        self._drop([key_of("failure", of, path) for path in paths])
 
     def bury(self, contents: Collection[str]) -> None:
         """Remember content hashes."""
@@ -80,7 +80,7 @@ class State:
 
     def _put(self, kind: str, of: str, named: Mapping[str, Mapping[str, Any]]) -> None:
         rows = [
-            {"key": _key(kind, of, name), "kind": kind, "of": of, "data": data, "vector": NOTHING}
+            {"key": key_of(kind, of, name), "kind": kind, "of": of, "data": data, "vector": NOTHING}
             for name, data in named.items()
         ]
         for start in range(0, len(rows), AT_ONCE):
@@ -93,18 +93,3 @@ class State:
     def _all(self, kind: str, of: str) -> Iterator[Mapping[str, Any]]:
         for page in self._connection.rows(self._collection, ["data"], f'kind == "{kind}" and of == "{of}"', AT_ONCE):
             yield from (row["data"] for row in page)
-
-
-def _key(kind: str, of: str, name: str) -> str:
-    return hashlib.sha256("\0".join((kind, of, escaped(name))).encode()).hexdigest()
-
-
-def _data(failure: Failure) -> dict[str, str]:
-    source = failure.source
-    texts = (failure.path, failure.reason, source.content, source.stamp, source.look)
-    return dict(zip(("path", "reason", "content", "stamp", "look"), map(escaped, texts), strict=True))
-
-
-def _failure(data: Mapping[str, str]) -> Failure:
-    path, reason, *source = (unescaped(data[name]) for name in ("path", "reason", "content", "stamp", "look"))
-    return Failure(path, reason, Source(*source))

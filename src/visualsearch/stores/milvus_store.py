@@ -18,6 +18,7 @@ from visualsearch.stores.milvus_client import MOST_ROWS, Connection
 from visualsearch.stores.milvus_counts import Census, by_bucket
 from visualsearch.stores.milvus_rows import NO_BUCKET, item_of, key_of, listed, row_of, size_of, token, too_large
 from visualsearch.stores.milvus_search import Seeker
+from visualsearch.stores.portions import portions
 from visualsearch.stores.texts import unescaped
 
 AT_ONCE = 1_000
@@ -66,7 +67,7 @@ class MilvusStore:
             if paths[item] not in refused:
                 pictures.setdefault(paths[item], []).append(row)
         with self._writing():
-            for batch in requests(pictures.values(), self._connection.options.batch_mib << 20):
+            for batch in portions(pictures.values(), self._connection.options.batch_mib << 20, size_of):
                 self._connection.ask("upsert", self.version.name, batch)
         if reasons:
             item = next(iter(reasons))
@@ -175,18 +176,3 @@ class MilvusStore:
         names = {key_of(item): item for item in ids}
         at_once = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // self.dim))
         return {names[row["key"]]: np.array(row["vector"], np.float32) for row in self._by_id(ids, "vector", at_once)}
-
-
-def requests(pictures: Collection[Sequence[Row]], limit: int) -> Iterator[list[Row]]:
-    """Gather the rows of pictures into requests of at most ``limit`` bytes; a picture is never torn apart."""
-    gathered: list[Row] = []
-    size = 0
-    for rows in pictures:
-        more = sum(map(size_of, rows))
-        if gathered and size + more > limit:
-            yield gathered
-            gathered, size = [], 0
-        gathered.extend(rows)
-        size += more
-    if gathered:
-        yield gathered
