@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualsearch.datatypes import Matrix
+from visualsearch.extractors.preparation import unit
 
 MOST = 32
 """Centres of one bucket at most."""
@@ -51,14 +52,13 @@ def find(directions: Matrix, labels: NDArray[np.intp], groups: Sequence[str], se
     """
     from sklearn.cluster import KMeans
 
-    found, owners = [], []
+    found, owners, names = [], [], np.asarray(groups)
     for bucket in np.unique(labels):
         mine = np.flatnonzero(labels == bucket)
-        number = min(len(set(np.asarray(groups)[mine].tolist())), MOST)
-        means = KMeans(number, n_init=1, random_state=seed).fit(directions[mine]).cluster_centers_
-        found.append(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
+        number = min(len(np.unique(names[mine])), MOST)
+        found.append(unit(KMeans(number, n_init=1, random_state=seed).fit(directions[mine]).cluster_centers_))
         owners += [bucket] * number
-    return Centres(np.concatenate(found).astype(np.float32), np.array(owners, np.intp))
+    return Centres(np.concatenate(found), np.array(owners, np.intp))
 
 
 def likely(directions: Matrix, centres: Centres, buckets: int, sharpness: float) -> NDArray[np.float64]:

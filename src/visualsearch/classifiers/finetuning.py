@@ -55,9 +55,7 @@ def finetune(options: Options, job: Job, trunk: Trunk) -> Training:
         source = source_of(course, known)
         tail, fits = _taught(course, lesson, known)
         right = {"head": _right(fits.head, layer(known, 0), lesson.labels, lesson.split.judged)}
-        degrees, blend = _tuned(course, tail, source, lesson)
-        soften(tail, degrees)
-        judged = _completed(course, tail, source, lesson, blend)
+        degrees, blend, judged = _tuned(course, tail, source, lesson)
         right |= {
             name: _right(judged, source, lesson.labels, rows)
             for name, rows in (("chosen", lesson.split.judged), ("known", lesson.split.views))
@@ -65,7 +63,9 @@ def finetune(options: Options, job: Job, trunk: Trunk) -> Training:
         if len(lesson.split.tuning):
             tail, _ = _taught(course, lesson.whole(), known, fits)
             soften(tail, degrees)
-        tail = _completed(course, tail, source, lesson.whole(), blend)
+        if blend.share:
+            centres = _centres(course, tail, source, lesson.whole())
+            tail = with_centres(tail, centres, blend, course.trunk.projection)
     card = artefact.Card(options.name, options.train, course.buckets, course.fork, identity(trunk))
     artefact.save(job.folder, card, "tail", ".keras", tail.save)
     costs = costs_of(course, tail)
@@ -127,19 +127,24 @@ def _right(tail: keras.Model, source: Source, labels: NDArray[np.intp], rows: Ro
     return int((predict(tail, source, rows).argmax(axis=1) == labels[rows]).sum())
 
 
-def _tuned(course: Course, tail: keras.Model, source: Source, lesson: Lesson) -> tuple[float, Blend]:
-    """Return temperature and blend by which probabilities of held-out pictures are most honest; without enough, none."""
+def _tuned(course: Course, tail: keras.Model, source: Source, lesson: Lesson) -> tuple[float, Blend, keras.Model]:
+    """Return temperature and blend by which probabilities of held-out pictures are most honest, and the tail with both.
+
+    Without enough of them, there is nothing to soften or to blend. The tail is softened in place.
+    """
     from scipy.special import softmax
 
     rows = lesson.watched()
     if len(rows) < HONEST:
-        return 1.0, Blend(0.0, 1.0)
+        return 1.0, Blend(0.0, 1.0), tail
     logits, labels = predict(logits_of(tail), source, rows), lesson.labels[rows]
     degrees = temperature(logits, labels)
     directions = predict(directions_of(tail, course.trunk.projection), source, rows)
     linear = softmax(logits.astype(np.float64) / degrees, axis=1)
     centres = _centres(course, tail, source, lesson)
-    return degrees, choose(linear, directions, centres, labels, lesson.weights()[labels])
+    blend = choose(linear, directions, centres, labels, lesson.weights()[labels])
+    soften(tail, degrees)
+    return degrees, blend, with_centres(tail, centres, blend, course.trunk.projection)
 
 
 def _centres(course: Course, tail: keras.Model, source: Source, lesson: Lesson) -> Centres:
@@ -147,10 +152,3 @@ def _centres(course: Course, tail: keras.Model, source: Source, lesson: Lesson) 
     rows = lesson.split.learn
     directions = predict(directions_of(tail, course.trunk.projection), source, rows)
     return find(directions, lesson.labels[rows], [course.examples[i].group for i in rows], lesson.seed)
-
-
-def _completed(course: Course, tail: keras.Model, source: Source, lesson: Lesson, blend: Blend) -> keras.Model:
-    """Return the tail with the centres of what it has learned, where they have a say."""
-    if blend.share == 0:
-        return tail
-    return with_centres(tail, _centres(course, tail, source, lesson), blend, course.trunk.projection)

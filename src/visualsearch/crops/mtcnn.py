@@ -54,20 +54,20 @@ class Faces:
         """
         wanted: Which = getattr(self._options, role)
         return [
-            [self._crop(image, face) for face in self._chosen(faces, image, wanted)]
+            [self._crop(image, face, box) for box, face in self._chosen(faces, image, wanted)]
             for image, faces in zip(images, self._detector.faces(images), strict=True)
         ]
 
-    def _chosen(self, faces: Sequence[Face], image: Pixels, wanted: Which) -> list[Face]:
-        """Return those of the faces that are large enough and wanted."""
-        boxes = {id(face): _clipped(face.box, image) for face in faces}
-        seen = [face for face in faces if _longer(boxes[id(face)]) >= self._options.smallest]
-        ordered = sorted(seen, key=lambda face: (-_area(boxes[id(face)]), boxes[id(face)]))
+    def _chosen(self, faces: Sequence[Face], image: Pixels, wanted: Which) -> list[tuple[Box, Face]]:
+        """Return those of the faces that are large enough and wanted, each behind its box within the picture."""
+        boxed = [(_clipped(face.box, image), face) for face in faces]
+        seen = [one for one in boxed if _longer(one[0]) >= self._options.smallest]
+        ordered = sorted(seen, key=lambda one: (-_area(one[0]), one[0]))
         if wanted == "central":
-            ordered.sort(key=lambda face: _from_centre(boxes[id(face)], image))
+            ordered.sort(key=lambda one: _from_centre(one[0], image))
         return ordered if wanted == "all" else ordered[:1]
 
-    def _crop(self, image: Pixels, face: Face) -> Crop:
+    def _crop(self, image: Pixels, face: Face, box: Box) -> Crop:
         left, top, right, bottom = face.box
         more = self._options.margin * max(right - left, bottom - top)
         shown = _clipped((left - more, top - more, right + more, bottom + more), image)
@@ -75,7 +75,7 @@ class Faces:
         part = shrunk(image[shown[1] : shown[3], shown[0] : shown[2]].copy())
         scale = np.divide(part.shape[1::-1], (shown[2] - shown[0], shown[3] - shown[1]))
         landmarks = ((face.landmarks - shown[:2]) * scale).astype(np.float32)
-        return Crop(part, _clipped(face.box, image), landmarks, face.confidence)
+        return Crop(part, box, landmarks, face.confidence)
 
 
 def _clipped(box: Sequence[float], image: Pixels) -> Box:

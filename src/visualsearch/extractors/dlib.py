@@ -78,8 +78,8 @@ class DlibExtractor(GraphExtractor):
 
     def face(self, crop: Crop) -> Pixels:
         """Return the chip of a crop: (150, 150, 3), by dlib's own points where the options say no other."""
-        first = placed(crop, "dlib", self.side)
-        if first is None or self._options.landmarks == "crop":
+        first = None if self._options.landmarks == "crop" else placed(crop, "dlib", self.side)
+        if first is None:
             return aligned(crop, "dlib", self.side)
         return warp(crop.pixels, self._refined(crop.pixels, first), self.side)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import local
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from visualsearch.errors import EngineError
 from visualsearch.runtimes.frameworks import import_onnxruntime, import_openvino
+from visualsearch.runtimes.openvino import float32_pass
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A batch in, the values of one output out. Safe from several threads."""
@@ -56,17 +56,13 @@ def _in_openvino(path: Path) -> OnnxNetwork:
         raise _unreadable(path, "OpenVINO", error) from error
 
     def compile_to(number: int) -> Run:
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         try:
-            compiled = core.compile_model(model, "CPU", settings)
+            infer = float32_pass(core, model)[1]
         except RuntimeError as error:
             raise _unreadable(path, "OpenVINO", error) from error
-        requests = local()
 
         def forward(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            if not hasattr(requests, "own"):
-                requests.own = compiled.create_infer_request()
-            result: NDArray[np.float32] = requests.own.infer([batch])[compiled.outputs[number]]
+            result: NDArray[np.float32] = infer(batch)[number]
             return result.copy()  # the next pass of this thread would overwrite it
 
         return forward
@@ -103,10 +99,12 @@ def _in_onnxruntime(path: Path) -> OnnxNetwork:
 
 
 def _onnx_port(port: Any) -> Port:
-    kind = (
-        port.type.removeprefix("tensor(").removesuffix(")").replace("float", "float32").replace("float3216", "float16")
+    kind = port.type.removeprefix("tensor(").removesuffix(")")
+    return Port(
+        port.name,
+        {"float": "float32"}.get(kind, kind),
+        tuple(axis if isinstance(axis, int) else None for axis in port.shape),
     )
-    return Port(port.name, kind, tuple(axis if isinstance(axis, int) else None for axis in port.shape))
 
 
 def _unreadable(path: Path, engine: str, error: Exception) -> EngineError:
