@@ -23,7 +23,8 @@ from visualsearch.columns import compile_template
 from visualsearch.config_errors import first_of, mistakes
 from visualsearch.config_yaml import Document, override, parse_document, read_document
 from visualsearch.errors import ConfigError
-from visualsearch.kinds import DEFAULTS, located, plugin_options
+from visualsearch.files import located
+from visualsearch.kinds import DEFAULTS, plugin_options
 from visualsearch.plugins import Options, Settings
 from visualsearch.secrets import hidden_in
 

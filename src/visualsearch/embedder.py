@@ -11,6 +11,7 @@ import numpy as np
 from visualsearch.classifiers.contract import Classifier, Trunk, TrunkClassifier, VectorClassifier
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.extractors.contract import Extractor
+from visualsearch.extractors.preparation import grey
 from visualsearch.runtimes.contract import Forward, Runtime
 
 CHUNK = 32
@@ -44,12 +45,12 @@ class Embedder:
     def ready(self) -> None:
         """Load what searches need, by a first pass over a grey picture, so that none of them waits for it."""
         if isinstance(self._extractor, Trunk):
-            self.embed([_grey()])
+            self.embed([grey()])
 
     def ready_for_vectors(self) -> None:
         """Load what indexing needs in the same way, so that weights which cannot be loaded are known by then."""
         if isinstance(self._extractor, Trunk):
-            self.vectors([_grey()])
+            self.vectors([grey()])
 
     def vectors(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) embeddings only, as indexing wants them."""
@@ -76,7 +77,3 @@ class Embedder:
             return Embedded(self.vectors([]), np.empty((0, len(self.buckets)), np.float32))
         pooled, probabilities = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         return Embedded(trunk.finish(pooled), probabilities)
-
-
-def _grey() -> Crop:
-    return Crop(np.full((8, 8, 3), 128, np.uint8))

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then moved into it."""
+"""Where files are meant to be, and files that are either whole or not there: written beside, then moved into place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from visualsearch.errors import EngineError
+
+
+def located(path: str | Path, base: Path) -> Path:
+    """Return an absolute path: relative ones are meant from ``base``, ``~`` is the home folder."""
+    try:
+        home = Path(path).expanduser()
+    except RuntimeError:  # there is no such user: then there is no such file, which is said where it is missed
+        home = Path(path)
+    return Path(os.path.abspath(base / home))
 
 
 @contextmanager

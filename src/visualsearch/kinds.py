@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from visualsearch.config_yaml import Document
 from visualsearch.crops import CROPS
 from visualsearch.errors import ConfigError, EngineError
 from visualsearch.extractors import EXTRACTORS
+from visualsearch.files import located
 from visualsearch.plugins import Options, Plugin, load
 from visualsearch.stores import STORES
 
@@ -63,15 +63,6 @@ def _options_class(kind: str, name: str) -> type[Options]:
         message = f"expected a class with `Options`, a subclass of visualsearch.plugins.Options; {name!r} has none."
         raise ConfigError(message, slug="unknown-plugin")
     return options
-
-
-def located(path: str | Path, base: Path) -> Path:
-    """Return an absolute path: relative ones are meant from ``base``, ``~`` is the home folder."""
-    try:
-        home = Path(path).expanduser()
-    except RuntimeError:  # there is no such user: then there is no such file, which is said where it is missed
-        home = Path(path)
-    return Path(os.path.abspath(base / home))
 
 
 def _located(section: dict[str, Any], base: Path) -> dict[str, Any]:

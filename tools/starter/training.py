@@ -18,7 +18,7 @@ from .network import Network
 from .optimiser import AdamW, Average
 from .pictures import Pictures
 from .schedule import Budget, rate
-from .weights import Arrays, load_arrays, save_arrays
+from .weights import Arrays, fill, load_arrays, save_arrays
 
 Tensor = Any
 
@@ -200,14 +200,8 @@ class Training:
         arrays = load_arrays(self.checkpoint)
         for group, held in self._groups().items():
             for path, variable in held.items():
-                array = arrays.get(f"{group}:{path}")
-                if array is None or array.shape != tuple(variable.shape):
-                    found = "none" if array is None else array.shape
-                    expected = tuple(variable.shape)
-                    raise SystemExit(
-                        f"{self.checkpoint}: expected {path} of {expected}; received {found}. Resume with the same --data."
-                    )
-                variable.assign(array)
+                expected = f"{self.checkpoint}: expected {path}"
+                fill(variable, arrays, f"{group}:{path}", expected, " Resume with the same --data.")
         self.step, self.epoch, self.place = (int(arrays["state"][i]) for i in (0, 2, 3))
         self.seconds = float(arrays["state"][1])
         self._shuffle()

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from .augment import preprocess
+from .measuring import pooled, unit
 from .network import Network
-from .pictures import Pictures, resized
-from .weights import PROJECTION, load_arrays
-
-BATCH = 64
+from .pictures import Pictures
+from .weights import PROJECTION, fill, load_arrays
 
 
 def begin(network: Network, pictures: Pictures, weights: Path, side: int) -> None:
@@ -28,30 +26,13 @@ def begin(network: Network, pictures: Pictures, weights: Path, side: int) -> Non
     arrays = load_arrays(weights)
     named = {path: v for path, v in network.variables.items() if path not in network.heads or path == PROJECTION}
     for path, variable in named.items():
-        array = arrays.get(path)
-        if array is None or array.shape != tuple(variable.shape):
-            found = "none" if array is None else array.shape
-            raise SystemExit(f"{weights}: expected {path} of {tuple(variable.shape)}; received {found}.")
-        variable.assign(array.astype(np.float32))
+        fill(variable, arrays, path, f"{weights}: expected {path}")
     heads = network.heads
     heads["family/kernel"].assign(tf.zeros_like(heads["family/kernel"]))
-    means = _sums(network, pictures, side)
-    found = np.flatnonzero(np.linalg.norm(means, axis=1))  # further instances may still be rendered
+    rows = unit(pooled(network.backbone, side)(pictures) @ heads[PROJECTION].numpy())
+    means = np.zeros((len(pictures.instances), rows.shape[1]), np.float32)
+    np.add.at(means, pictures.instance, rows)
+    found = np.flatnonzero(means.any(axis=1))  # further instances may still be rendered
     directions = heads["instances/kernel"].numpy()
-    directions[:, found] = (means[found] / np.linalg.norm(means[found], axis=1, keepdims=True)).T
+    directions[:, found] = unit(means[found]).T
     heads["instances/kernel"].assign(directions)
-
-
-def _sums(network: Network, pictures: Pictures, side: int) -> np.ndarray:
-    """Return (instances, embedding): the sum of the unit-length embeddings of each instance's pictures."""
-
-    @tf.function(reduce_retracing=True)
-    def embed(seen: tf.Tensor) -> tf.Tensor:
-        return tf.math.l2_normalize(network.pooled(preprocess(seen)) @ network.heads[PROJECTION], axis=1)
-
-    sums = np.zeros((len(pictures.instances), network.heads[PROJECTION].shape[1]), np.float32)
-    for start in range(0, len(pictures), BATCH):
-        part = slice(start, start + BATCH)
-        seen = np.stack([resized(p, side) for p in pictures.pixels[part]]).astype(np.float32)
-        np.add.at(sums, pictures.instance[part], embed(tf.constant(seen)).numpy())
-    return sums

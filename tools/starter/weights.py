@@ -62,6 +62,19 @@ def rounded(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     return half
 
 
+def fill(variable: Any, arrays: Mapping[str, NDArray[Any]], path: str, expected: str, advice: str = "") -> None:
+    """Give a variable the array of that path.
+
+    Raises:
+        SystemExit: ``expected``, but there is none, or one of another shape.
+    """
+    array = arrays.get(path)
+    if array is None or array.shape != tuple(variable.shape):
+        found = "none" if array is None else array.shape
+        raise SystemExit(f"{expected} of {tuple(variable.shape)}; received {found}.{advice}")
+    variable.assign(array.astype(np.float32))
+
+
 def plain_backbone(arrays: Mapping[str, NDArray[Any]] | None = None, seed: int = 0) -> keras.Model:
     """Build keras.applications.ResNet50 without its top, pooled, in float32, for any side.
 
@@ -73,11 +86,7 @@ def plain_backbone(arrays: Mapping[str, NDArray[Any]] | None = None, seed: int =
     keras.utils.set_random_seed(seed)
     model = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg")
     for variable in model.variables if arrays is not None else ():
-        array = arrays.get(variable.path) if arrays else None
-        if array is None or array.shape != tuple(variable.shape):
-            found = "none" if array is None else array.shape
-            raise SystemExit(f"{variable.path}: expected an array of {tuple(variable.shape)}; received {found}.")
-        variable.assign(array.astype(np.float32))
+        fill(variable, arrays or {}, variable.path, f"{variable.path}: expected an array")
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,8 @@ from visualsearch.datatypes import Crop, Pixels
 from visualsearch.errors import ConfigError, EngineError
 from visualsearch.extractors.alignment import Alignment, aligned
 from visualsearch.extractors.graphs import NetworkExtractor
-from visualsearch.files import sha256
+from visualsearch.extractors.preparation import grey
+from visualsearch.files import located, sha256
 from visualsearch.runtimes.contract import Batch
 
 Channels = float | tuple[float, float, float]
@@ -28,7 +28,7 @@ def _without_prefix(value: object) -> object:
 
 def _located(path: Path, info: ValidationInfo) -> Path:
     """Return an absolute path: relative ones are meant from the YAML's folder."""
-    return Path(os.path.abspath((info.context or {}).get("base", Path.cwd()) / path.expanduser()))
+    return located(path, (info.context or {}).get("base", Path.cwd()))
 
 
 class FileOptions(plugins.Options):
@@ -71,8 +71,7 @@ class ForeignExtractor(NetworkExtractor):
     @cached_property
     def dim(self) -> int:
         """Return the length of the rows, as a first pass gives it."""
-        grey = Crop(np.full((8, 8, 3), 128, np.uint8))
-        return int(self._rows([grey]).shape[1])
+        return int(self._rows([grey()]).shape[1])
 
     def face(self, crop: Crop) -> Pixels:
         """Return a crop aligned by its landmarks, or squeezed."""

@@ -84,9 +84,11 @@ def top1(training: Mapping[str, Any]) -> str:
     pictures = figure(training, "held_out", "pictures")
     told = "held-out pictures" if pictures is None else count(int(pictures), "held-out picture")
     compared = "" if head is None else f" (only a head: {percent(head)})"
+    said = f"top 1 on {told}: {percent(chosen)}{compared}"
     known, views = figure(training, "top1", "known"), figure(training, "held_out", "views")
-    further = "" if known is None or not views else f"; on {count(int(views), 'other view')} of what it had learned"
-    return f"top 1 on {told}: {percent(chosen)}{compared}{further and f'{further}: {percent(known or 0.0)}'}"
+    if known is None or not views:
+        return said
+    return f"{said}; on {count(int(views), 'other view')} of what it had learned: {percent(known)}"
 
 
 def only_head(training: Mapping[str, Any]) -> float | None:
