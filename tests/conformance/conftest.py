@@ -44,7 +44,7 @@ def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     except EngineError as error:
         pytest.skip(str(error))
     if name == "milvus":
-        pytest.importorskip("pymilvus")
+        pytest.importorskip("pymilvus", reason="pip install 'visualsearch[milvus]'")
     server = request.getfixturevalue("elasticsearch_server")(version) if name == "elasticsearch" else None
     folder = tmp_path_factory.mktemp("shelves")
     numbers = itertools.count()

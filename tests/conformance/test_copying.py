@@ -45,7 +45,7 @@ def contents(search: VisualSearch) -> dict[str, Any]:
 
 
 def test_an_index_goes_to_milvus_and_comes_back_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("pymilvus")
+    pytest.importorskip("pymilvus", reason="pip install 'visualsearch[milvus]'")
     gallery = paint_gallery(tmp_path / "gallery")
     (gallery / "red/torn.png").write_text("no picture")
     stores = {"one": "{name: embedded}", "two": "{name: milvus, metric: cosine}", "three": "{name: embedded}"}

@@ -24,7 +24,7 @@ from visualsearch.stores.bruteforce import BruteForceShelf
 from visualsearch.stores.contract import Shelf, Store
 from visualsearch.stores.milvus import MilvusShelf
 
-pytest.importorskip("pymilvus")
+pytest.importorskip("pymilvus", reason="pip install 'visualsearch[milvus]'")
 
 SOURCE = Path(__file__).parents[2] / "src"
 
