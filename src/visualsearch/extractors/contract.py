@@ -26,8 +26,12 @@ class Extractor(Protocol):
 
 
 @runtime_checkable
-class LearnedExtractor(Extractor, Protocol):
-    """An extractor with a part that is fitted on the gallery before the first index, such as a PCA."""
+class LearnedExtractor(Protocol):
+    """What an extractor has besides, if a part of it is fitted on the gallery before the first index, such as a PCA.
+
+    It does not repeat ``Extractor``: ``isinstance`` reads every property of a protocol, and some load
+    their network to tell ``dim``.
+    """
 
     @property
     def unfitted(self) -> bool:
