@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,6 +137,21 @@ def test_a_plain_client_reads_the_index(shelves: MakeShelf, client: Elasticsearc
     meta = made["mappings"]["_meta"]
     assert (meta["format"], meta["fingerprint"], meta["dim"], meta["type"]) == (1, "f", 3, "flat")
     assert made["settings"]["index"]["refresh_interval"] == "1000ms"
+
+
+def test_the_items_of_a_bucket_lie_together_on_disk(shelves: MakeShelf, client: Elasticsearch) -> None:
+    homes = [(("mug", "bell", "car")[number % 3],) for number in range(30)] + [()] * 3 + [("bell", "car")]
+    source = Source("content", "s", "l")
+    items = [Item(f"{number}-0", f"{number}.jpg", {}, home, source) for number, home in enumerate(homes)]
+    shelf = shelves()
+    store = begun(shelf)
+    store.upsert(items, unit(np.random.default_rng(0).standard_normal((len(items), 3))))
+    shelf.publish(store)
+    client.indices.forcemerge(index=store.version.base, max_num_segments=1)
+    client.indices.refresh(index=store.version.base)
+    hits = client.search(index=store.version.base, size=50, sort=["_doc"])["hits"]["hits"]
+    firsts = [min(hit["_source"]["buckets"], default="none") for hit in hits]
+    assert [name for name, _ in groupby(firsts)] == ["bell", "car", "mug", "none"]
 
 
 def test_refresh_and_copies_are_put_off_while_loading(shelves: MakeShelf, client: Elasticsearch) -> None:

@@ -125,7 +125,7 @@ def test_the_mapping_is_pinned() -> None:
         "similarity": "dot_product",
         "index_options": {"type": "flat"},
     }
-    assert body["settings"] == {"number_of_shards": 3}
+    assert body["settings"] == {"number_of_shards": 3, "sort.field": "buckets", "sort.order": "asc"}
 
 
 def test_settings_for_loading_and_for_searching_change_the_same_things() -> None:

@@ -115,7 +115,8 @@ def index_body(dim: int, kind: str, shards: int, meta: Mapping[str, Any]) -> dic
     kept = {"type": "keyword", "index": False, "doc_values": False}
     vector = {"type": "dense_vector", "dims": dim, "index": True, "similarity": "dot_product"}
     return {
-        "settings": {"number_of_shards": shards},
+        # A bucket's documents lie together in each segment, so that a routed search reads its vectors one after the other.
+        "settings": {"number_of_shards": shards, "sort.field": "buckets", "sort.order": "asc"},
         "mappings": {
             "dynamic": False,
             # The vector's own storage is read back by `docvalue_fields`.
