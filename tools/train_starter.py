@@ -118,7 +118,7 @@ def looker(unseen: Any, side: int) -> Any:
 
 def card_of(given: argparse.Namespace, training: Any, side: int) -> dict[str, Any]:
     """Return what is known about the weights but their figures."""
-    from starter.cards import command, renders
+    from starter.cards import before, command, renders
     from starter.weights import hardware
 
     seen = training.pictures
@@ -131,7 +131,7 @@ def card_of(given: argparse.Namespace, training: Any, side: int) -> dict[str, An
         "side": side,
         "preprocessing": "caffe",
         "data": data,
-        "renders": {"command": "tools/render_gallery.py training --out RENDERS", **renders(given.data)},
+        "renders": renders(given.data),
         "families": list(seen.families),
         "seed": given.seed,
         "steps": training.step,
@@ -140,6 +140,7 @@ def card_of(given: argparse.Namespace, training: Any, side: int) -> dict[str, An
         "command": command("tools/train_starter.py", {**vars(given), "resume": False}),
         "plan": {k: v for k, v in asdict(training.plan).items() if not k.endswith("every_s")},
         "licence": "MIT",
+        **({"start": before(given.start)} if given.start else {}),
     }
 
 

@@ -301,6 +301,27 @@ def test_the_card_keeps_the_last_point_of_a_thinned_curve(tmp_path: Path) -> Non
     assert told["unseen"]["rows"] == [[3, 0.5, 0.4, 0.3]]
 
 
+def test_the_card_keeps_the_command_that_makes_the_pictures_and_what_a_training_began_with(tmp_path: Path) -> None:
+    for name in ("mug/mug000-00", "mug/mug000-01", "mug/mug001-00", "mug/mug002-00", "bell/bell000-02"):
+        path = tmp_path / "renders" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    counts = "--instances-per-family 3 --views 2 --out RENDERS"
+    assert cards.renders(tmp_path / "renders") == {"command": f"tools/render_gallery.py training {counts}"}
+    (tmp_path / "renders" / "recipe.json").write_text('{"seed": 2, "side": 96, "samples": 1, "quality": 92}')
+    told = cards.renders(tmp_path / "renders")
+    assert told == {
+        "command": f"tools/render_gallery.py training --seed 2 {counts}",
+        "seed": 2,
+        "side": 96,
+        "samples": 1,
+    }
+    known = json.loads((Path(__file__).parents[2] / "models/starter/card.json").read_text(encoding="utf-8"))
+    start = cards.before(Path(__file__).parents[2] / "models/starter/resnet50.npz")
+    assert all(known[key] == value for key, value in start.items())
+    assert {"renders", "sha256", "seconds"} < set(start)
+
+
 def test_histograms_of_the_same_colours_are_equal_wherever_they_are() -> None:
     seen = some_pictures(n=2)
     turned = pictures.Pictures(seen.pixels[:, ::-1], *seen.arrays[1:], seen.families, seen.instances)

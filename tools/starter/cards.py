@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,24 @@ def command(name: str, options: Mapping[str, Any]) -> str:
 
 
 def renders(folder: Path) -> dict[str, Any]:
-    """Return what the pictures of a folder were made with, as far as its recipe says."""
+    """Return the command that makes a folder's pictures, and what else they were made with, as far as its recipe says."""
+    from .pictures import instance_of, listed
+
     recipe = folder / "recipe.json"
     made = json.loads(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
-    return {key: made[key] for key in ("seed", "side", "samples") if key in made}
+    pictures = Counter(map(instance_of, listed(folder)))
+    instances = Counter(name.partition("/")[0] for name in pictures)
+    counts = {"instances-per-family": max(instances.values()), "views": max(pictures.values())}
+    seed = {"seed": made["seed"]} if "seed" in made else {}
+    options = {**seed, **counts, "out": "RENDERS"}
+    told = {key: made[key] for key in ("seed", "side", "samples") if key in made}
+    return {"command": command("tools/render_gallery.py training", options), **told}
+
+
+def before(start: Path) -> dict[str, Any]:
+    """Return what is known of the training that left the weights a later one begins with."""
+    known = json.loads(start.with_name("card.json").read_text(encoding="utf-8"))
+    return {key: known[key] for key in ("data", "renders", "command", "steps", "seconds", "hardware", "sha256")}
 
 
 def curve(folder: Path, points: int = 24) -> dict[str, Any]:
