@@ -25,7 +25,17 @@ from visualsearch.plugins import load
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
-KINDS = ("network", "reduced network", "starter", "dlib", "onnx", "keras", "facenet", "fakes:Grid")
+KINDS = (
+    "network",
+    "reduced network",
+    "network with discriminants",
+    "starter",
+    "dlib",
+    "onnx",
+    "keras",
+    "facenet",
+    "fakes:Grid",
+)
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_EXTRACTORS", "").split(",") if name]
 
 Make: TypeAlias = Callable[[str], Extractor]
@@ -71,10 +81,11 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         request.addfinalizer(patch.undo)
         patch.setattr(weights, "STARTER_FOLDERS", (write_starter(folder / "starter"),))
         options = {"name": "resnet50", "weights": "starter"}
-    elif request.param in ("network", "reduced network"):
+    elif request.param in ("network", "reduced network", "network with discriminants"):
         file = write_network(folder / "network.weights.h5", seed=1)
         options = {"name": "mobilenet", "weights": f"file:{file}"}
         options |= {"dim": 6} if request.param == "reduced network" else {}
+        options |= {"discriminant": 5} if request.param == "network with discriminants" else {}
     elif request.param == "onnx":
         options |= {"file": write_onnx(folder / "small.onnx"), "scale": 255}
     elif request.param == "keras":
@@ -91,7 +102,7 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         runtime = create_runtime(engine, folder=folder / "runtime")
         extractor: Extractor = plugin(plugin.Options(**options), runtime, folder)
         if isinstance(extractor, LearnedExtractor) and extractor.unfitted:
-            extractor.fit(extractor.raw(noise(20, seed=9)), seed=0)
+            extractor.fit(extractor.raw(noise(20, seed=9)), [str(number % 8) for number in range(20)], seed=0)
         return extractor
 
     return made

@@ -19,6 +19,7 @@ from visualsearch.datatypes import Crop, Matrix
 from visualsearch.errors import ConfigError, DataError, EngineError
 from visualsearch.extractors import EXTRACTORS, PretrainedFactory, weights
 from visualsearch.extractors.applications import ApplicationExtractor
+from visualsearch.extractors.discriminant import fit_discriminant, rooted
 from visualsearch.extractors.networks import NETWORKS
 from visualsearch.extractors.preparation import CHUNK, squeeze, unit
 
@@ -60,8 +61,10 @@ def weights_file(tmp_path: Path) -> Path:
     return path
 
 
-def make(weights_file: Path, dim: int | None = None, runtime: Mixing | None = None) -> ApplicationExtractor:
-    options = Options(name="mobilenet", weights=f"file:{weights_file}", dim=dim)
+def make(
+    weights_file: Path, dim: int | None = None, runtime: Mixing | None = None, discriminant: int | None = None
+) -> ApplicationExtractor:
+    options = Options(name="mobilenet", weights=f"file:{weights_file}", dim=dim, discriminant=discriminant)
     return ApplicationExtractor(options, runtime or Mixing(), weights_file.parent / "model")
 
 
@@ -206,14 +209,15 @@ def test_a_reduction_must_be_fitted_first(weights_file: Path) -> None:
         extractor.embed(crops(3))
     assert raised.value.slug == "reduction-missing"
     with pytest.raises(DataError, match="8 dimensions need at least 8 pictures"):
-        extractor.fit(extractor.raw(crops(7)))
+        extractor.fit(extractor.raw(crops(7)), "abcdefg")
 
 
 def test_a_fitted_reduction_is_kept_used_and_in_the_fingerprint(weights_file: Path) -> None:
     extractor, pictures = make(weights_file, dim=2), crops(40)
     before = extractor.fingerprint
     raw = extractor.raw(pictures)
-    extractor.fit(raw, seed=3)
+    extractor.fit(raw, [str(number) for number in range(40)], seed=3)
+    raw /= np.linalg.norm(raw, axis=1, keepdims=True)
     assert not extractor.unfitted and extractor.fingerprint != before
     centred = raw.astype(np.float64) - raw.mean(axis=0, dtype=np.float64)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
@@ -228,11 +232,31 @@ def test_a_fitted_reduction_is_kept_used_and_in_the_fingerprint(weights_file: Pa
 
 def test_a_reduction_of_other_weights_or_another_dimension_is_not_used(weights_file: Path) -> None:
     extractor = make(weights_file, dim=4)
-    extractor.fit(extractor.raw(crops(20)))
+    extractor.fit(extractor.raw(crops(20)), "a" * 20)
     assert make(weights_file, dim=5).unfitted
     assert make(weights_file).dim == WIDTH
     weights_file.write_bytes(b"other values")
     assert make(weights_file, dim=4).unfitted
+
+
+def test_discriminants_stand_beside_the_networks_own_dimensions(weights_file: Path) -> None:
+    extractor, pictures, plain = make(weights_file, discriminant=2), crops(40), make(weights_file)
+    assert extractor.unfitted and extractor.supervised and extractor.dim == WIDTH + 2
+    with pytest.raises(EngineError, match=r"extractor\.discriminant: .* run index first"):
+        extractor.embed(pictures)
+    before, raw = extractor.fingerprint, extractor.raw(pictures)
+    groups = [f"{number % 10}" for number in range(40)]
+    extractor.fit(raw, groups)
+    assert not extractor.unfitted and extractor.fingerprint not in (before, plain.fingerprint)
+    told = fit_discriminant(raw, groups, 2, seed=0, basis="")(rooted(raw))
+    told /= np.linalg.norm(told, axis=1, keepdims=True)
+    own, found = plain.embed(pictures), extractor.embed(pictures)
+    np.testing.assert_allclose(found @ found.T, (own @ own.T + told @ told.T) / 2, atol=1e-4)
+    again = make(weights_file, discriminant=2)
+    assert again.fingerprint == extractor.fingerprint
+    np.testing.assert_array_equal(again.embed(pictures), found)
+    assert make(weights_file, discriminant=3).unfitted
+    assert (plain.fingerprint, plain.supervised) == (make(weights_file).fingerprint, False)
 
 
 @pytest.fixture

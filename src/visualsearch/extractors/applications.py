@@ -5,19 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from visualsearch import plugins
 from visualsearch.datatypes import Crop, Matrix, Pixels
 from visualsearch.errors import ConfigError, EngineError
+from visualsearch.extractors.discriminant import FEATURES as DISCRIMINANTS
+from visualsearch.extractors.discriminant import fit_discriminant, rooted
 from visualsearch.extractors.graphs import GraphExtractor
 from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
 from visualsearch.extractors.preparation import in_chunks, squeeze, unit
-from visualsearch.extractors.reduction import fit_reduction, load_reduction, save_reduction
+from visualsearch.extractors.reduction import Reduction, fit_reduction, load_reduction, save_reduction
 from visualsearch.extractors.weights import STARTERS, find_weights
 from visualsearch.model import fingerprint
 from visualsearch.runtimes.contract import Batch, Runtime
@@ -46,6 +48,9 @@ class ApplicationExtractor(GraphExtractor):
         """``starter``, ``published`` or ``file:PATH``; null is ``starter`` where there is one."""
         dim: PositiveInt | None = None
         """Reduce to so many dimensions by a PCA that is fitted at the first index; null: as many as the network has."""
+        discriminant: Annotated[int, Field(gt=0, le=DISCRIMINANTS)] | None = None
+        """So many dimensions besides, in which the groups of the gallery (``gallery.group``) differ most and the pictures of
+        one group least, fitted at the first index; null: none."""
 
         @model_validator(mode="after")
         def _consistent(self) -> Self:
@@ -74,7 +79,8 @@ class ApplicationExtractor(GraphExtractor):
     def __init__(self, options: Options, runtime: Runtime, folder: Path) -> None:
         """Find and hash the weights; the network is built when it is first needed.
 
-        ``folder`` is the model folder; its ``pca.npz`` is used where ``options.dim`` asks for it.
+        ``folder`` is the model folder; its ``pca.npz`` and ``discriminant.npz`` are used where ``options.dim``
+        and ``options.discriminant`` ask for them.
 
         Raises:
             EngineError: the weights are missing or damaged.
@@ -87,38 +93,56 @@ class ApplicationExtractor(GraphExtractor):
         key = fingerprint(VERSION, options.name, self._weights.identity, side)
         self.projection = projection = self._weights.projection
         self._features = self._network.dim if projection is None else int(projection.shape[1])
-        if self.dim > self._features:
-            message = f"extractor.dim: these weights give {self._features} dimensions; received {self.dim}: use fewer."
+        if options.dim is not None and options.dim > self._features:
+            message = (
+                f"extractor.dim: these weights give {self._features} dimensions; received {options.dim}: use fewer."
+            )
             raise ConfigError(message, slug="dim-too-large")
         preprocessing = self._weights.preprocessing or self._network.preprocessing
         self._basis = fingerprint(key, preprocessing, projection is not None)
-        self._reduction_path = folder / "pca.npz"
-        found = load_reduction(self._reduction_path) if options.dim else None
-        self._reduction = found if found and (found.basis, found.dim) == (self._basis, self.dim) else None
+        self._reduction_path, self._discriminant_path = folder / "pca.npz", folder / "discriminant.npz"
+        self._reduction = self._fitted(self._reduction_path, options.dim)
+        self._discriminant = self._fitted(self._discriminant_path, options.discriminant)
         super().__init__(options.name, side, self._fingerprint(), runtime, key, mirror=False)
         self.preprocessing = preprocessing
 
     @property
     def dim(self) -> int:
         """Return the length of the rows."""
-        return self._options.dim or self._features
+        return (self._options.dim or self._features) + (self._options.discriminant or 0)
 
     @property
     def unfitted(self) -> bool:
-        """Return whether ``fit`` must be called before ``embed``: ``dim`` is set and nothing was fitted yet."""
-        return self._options.dim is not None and self._reduction is None
+        """Return whether ``fit`` must be called before ``embed``: something is asked for that was not fitted yet."""
+        wanted = ((self._options.dim, self._reduction), (self._options.discriminant, self._discriminant))
+        return any(dim is not None and fitted is None for dim, fitted in wanted)
 
-    def fit(self, raw: Matrix, seed: int = 0) -> None:
-        """Fit the reduction to ``dim`` on rows of ``raw``, keep it in the model folder and use it.
+    @property
+    def supervised(self) -> bool:
+        """Return whether ``fit`` learns from the groups."""
+        return self._options.discriminant is not None
 
-        The fingerprint changes. Twenty thousand rows are plenty; more cost memory only.
+    def fit(self, raw: Matrix, groups: Sequence[str], seed: int = 0) -> None:
+        """Fit what ``dim`` and ``discriminant`` ask for on rows of ``raw``, keep it in the model folder and use it.
+
+        ``groups`` names what each row's picture shows. The fingerprint changes. Some thousand rows are
+        plenty; more cost memory only.
 
         Raises:
-            DataError: there are fewer rows than ``dim``.
+            DataError: there are fewer rows than ``dim``, or too few groups for ``discriminant``.
         """
-        self._reduction = fit_reduction(raw, self.dim, seed, self._basis)
-        save_reduction(self._reduction, self._reduction_path)
+        own = self._own(raw)
+        if (dim := self._options.dim) is not None:
+            self._reduction = fit_reduction(own, dim, seed, self._basis)
+            save_reduction(self._reduction, self._reduction_path)
+        if (dim := self._options.discriminant) is not None:
+            self._discriminant = fit_discriminant(raw, groups, dim, seed, self._basis)
+            save_reduction(self._discriminant, self._discriminant_path)
         self.fingerprint = self._fingerprint()
+
+    def _fitted(self, path: Path, dim: int | None) -> Reduction | None:
+        found = load_reduction(path) if dim is not None else None
+        return found if found and (found.basis, found.dim) == (self._basis, dim) else None
 
     def face(self, crop: Crop) -> Pixels:
         """Return a crop squeezed to (side, side, 3)."""
@@ -135,27 +159,32 @@ class ApplicationExtractor(GraphExtractor):
     def finish(self, pooled: Matrix) -> Matrix:
         """Return (n, dim) embeddings of (n, features) pooled rows: projected, reduced, of unit length.
 
+        With ``discriminant`` the cosine of two rows is the mean of two: of the network's own, and of what
+        tells the gallery's groups apart.
+
         Raises:
-            EngineError: ``dim`` is set and nothing was fitted yet, or the network gave no numbers.
+            EngineError: something was not fitted yet, or the network gave no numbers.
         """
-        raw = self._finish_raw(pooled)
+        own = self._own(pooled)
         if self.unfitted:
-            message = f"extractor.dim: {self.dim} dimensions were not fitted yet: run index first."
+            key = "dim" if self._options.dim is not None and self._reduction is None else "discriminant"
+            message = f"extractor.{key}: its dimensions were not fitted yet: run index first."
             raise EngineError(message, slug="reduction-missing")
-        return raw if self._reduction is None else unit(self._reduction(raw))
+        if self._reduction is not None:
+            own = unit(self._reduction(own))
+        if self._discriminant is None:
+            return own
+        return unit(np.hstack([own, unit(self._discriminant(rooted(pooled)))]))
 
     def embed(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) embeddings, in the order of the crops."""
-        return self.finish(self._pooled(crops))
+        return self.finish(self.raw(crops))
 
     def raw(self, crops: Sequence[Crop]) -> Matrix:
-        """Return (n, features) rows of unit length, as they are before the reduction: what ``fit`` wants."""
-        return self._finish_raw(self._pooled(crops))
-
-    def _pooled(self, crops: Sequence[Crop]) -> Matrix:
+        """Return (n, features) pooled rows: what ``fit`` wants."""
         return in_chunks(crops, self._rows, self._network.dim)
 
-    def _finish_raw(self, pooled: Matrix) -> Matrix:
+    def _own(self, pooled: Matrix) -> Matrix:
         if not np.isfinite(pooled).all():
             message = f"extractor.weights: {self._options.source} gives values that are no numbers: use other weights."
             raise EngineError(message, slug="weights-broken")
@@ -163,4 +192,5 @@ class ApplicationExtractor(GraphExtractor):
 
     def _fingerprint(self) -> str:
         reduction = self._reduction.sha256 if self._reduction else None
-        return fingerprint(VERSION, self._basis, self._options.dim, reduction)
+        discriminant = (self._discriminant.sha256,) if self._discriminant else ()
+        return fingerprint(VERSION, self._basis, self._options.dim, reduction, *discriminant)

@@ -38,10 +38,18 @@ class LearnedExtractor(Protocol):
         """Return whether ``fit`` must be called before ``embed``."""
         ...
 
+    @property
+    def supervised(self) -> bool:
+        """Return whether the groups tell ``fit`` anything: then the gallery's own pictures are no fair queries."""
+        ...
+
     def raw(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, features) rows to fit on."""
         ...
 
-    def fit(self, raw: Matrix, seed: int = 0) -> None:
-        """Fit, keep the result in the model folder and use it; dimension and fingerprint may change."""
+    def fit(self, raw: Matrix, groups: Sequence[str], seed: int = 0) -> None:
+        """Fit, keep the result in the model folder and use it; dimension and fingerprint may change.
+
+        ``groups`` names what each row's picture shows; pictures of the same thing have the same name.
+        """
         ...

@@ -24,8 +24,8 @@ from visualsearch.stages.filters import known_values
 from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, described
 from visualsearch.stores.contract import Store
 
-REDUCTION_SAMPLE = 4096
-"""Pictures on which a PCA is fitted at most."""
+FITTING_SAMPLE = 4096
+"""Pictures on which an extractor is fitted at most."""
 
 
 def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> IndexSummary:
@@ -45,7 +45,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
         former = former_gallery(parts)
         if former is not None and not prune:
             _refuse_other_gallery(parts, listing, former)
-        fit_reduction(parts, listing, progress)
+        fit_extractor(parts, listing, progress)
         with filling(parts, rebuild) as store:
             items = [item for page in store.pages() for item in page]
             changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
@@ -137,20 +137,40 @@ def reassign(store: Store, pages: Iterable[Sequence[Item]], assign: BucketsOf) -
     return moved
 
 
-def fit_reduction(parts: Parts, listing: Listing, progress: Progress) -> None:
-    """Fit the PCA of ``extractor.dim`` on a sample of the gallery, where it is wanted and missing."""
+def fit_extractor(parts: Parts, listing: Listing, progress: Progress) -> None:
+    """Fit what the extractor learns from the gallery, where it is wanted and missing, on a sample of it."""
     extractor = parts.extractor
     if not isinstance(extractor, LearnedExtractor) or not extractor.unfitted:
         return
-    rng = np.random.default_rng(parts.settings.runtime.seed)
-    count = min(REDUCTION_SAMPLE, len(listing.pictures))
-    chosen = sorted(rng.choice(len(listing.pictures), count, replace=False).tolist())
+    sample = sampled(parts, listing.pictures)
     crops: list[Crop] = []
-    sample = described((listing.pictures[i] for i in chosen), parts.cropper)
-    for done, one in enumerate(sample, 1):
+    groups: list[str] = []
+    for done, one in enumerate(described(sample, parts.cropper), 1):
         crops.extend(one.crops)
-        progress("reading pictures for the PCA", done, count)
-    extractor.fit(extractor.raw(crops), parts.settings.runtime.seed)
+        groups.extend([group_of(parts, one.picture)] * len(one.crops))
+        progress("reading pictures to fit the extractor", done, len(sample))
+    extractor.fit(extractor.raw(crops), groups, parts.settings.runtime.seed)
+
+
+def sampled(parts: Parts, pictures: Sequence[Picture]) -> list[Picture]:
+    """Return the pictures of randomly chosen groups, all of each, until there are enough."""
+    of_group: defaultdict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        of_group[group_of(parts, picture)].append(picture)
+    groups = list(of_group.values())
+    order = np.random.default_rng(parts.settings.runtime.seed).permutation(len(groups))
+    chosen = [picture for number in order for picture in groups[number]]
+    return sorted(chosen[:FITTING_SAMPLE], key=lambda picture: picture.path)
+
+
+def group_of(parts: Parts, one: Picture | Item) -> str:
+    """Return what must not be torn apart with this one: its group, or else its picture."""
+    return one.columns.get(group_column(parts), one.path)
+
+
+def group_column(parts: Parts) -> str:
+    """Return the column that names the groups: the YAML's, or ``instance`` where it says nothing."""
+    return parts.settings.gallery.group or "instance"
 
 
 def _hash(picture: Picture) -> str | None:

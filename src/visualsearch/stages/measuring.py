@@ -16,16 +16,17 @@ from visualsearch.datatypes import Answer, Found, Hit, Item, Query
 from visualsearch.embedder import Embedded
 from visualsearch.errors import DataError
 from visualsearch.evaluation.runs import KS, RunRow, summarise
+from visualsearch.extractors.contract import Extractor, LearnedExtractor
 from visualsearch.gallery import Picture, file_of, list_pictures
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.indexing import group_column
 from visualsearch.stages.judging import Judge, Question, relevant_column
 from visualsearch.stages.lookalikes import near_duplicates
 from visualsearch.stages.memo import STAGES, QueryMemo, stacked
 from visualsearch.stages.retrieval import Retrieved, retrieve
 from visualsearch.stages.searching import Request, Searcher, largest, with_total
-from visualsearch.stages.teaching import group_column
 
 DEPTH = max(KS)
 BATCH = 32
@@ -122,12 +123,21 @@ def _notes(parts: Parts, searcher: Searcher, judge: Judge, missing: int) -> list
         )
     else:
         notes.append(f"a hit is right if it has the query's {judge.relevant}")
-    if parts.settings.queries.folder is None and searcher.embedder.buckets:
-        notes.append(
-            "the queries are pictures that the classifier was trained on: routed figures and its top 1 are too good; "
-            "name others in queries.folder"
-        )
+    if parts.settings.queries.folder is None:
+        notes.extend(_too_good(parts.extractor, bool(searcher.embedder.buckets)))
     return notes
+
+
+def _too_good(extractor: Extractor, routed: bool) -> Iterator[str]:
+    """Yield which figures are too good where the queries are the gallery's own pictures."""
+    advice = "name others in queries.folder"
+    if routed:
+        yield (
+            "the queries are pictures that the classifier was trained on: routed figures and its top 1 are too good; "
+            + advice
+        )
+    if isinstance(extractor, LearnedExtractor) and extractor.supervised:
+        yield f"the queries are pictures that the extractor was fitted on: all figures are too good; {advice}"
 
 
 def _unrouted(judge: Judge) -> str:

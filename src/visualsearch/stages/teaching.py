@@ -16,7 +16,7 @@ from visualsearch.gallery import file_of
 from visualsearch.images import decode, read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
+from visualsearch.stages.indexing import bucket_column, buckets_of, group_of, reassign
 
 NEAR = 0.1
 """Share of a box by which its edges may move when the picture is cropped again; arithmetic alone moves them by a pixel."""
@@ -42,7 +42,7 @@ def train(parts: Parts, progress: Progress) -> Training:
         reassign(store, list(store.pages()), buckets_of(column))
         items = [item for page in store.pages() for item in page if item.buckets]
     crops = _CropReader(parts, {item.id: item for item in items})
-    examples = [Example(item.id, item.buckets[0], _group(parts, item)) for item in items]
+    examples = [Example(item.id, item.buckets[0], group_of(parts, item)) for item in items]
     training = fit(
         parts.settings.classifier,
         parts.extractor,
@@ -60,16 +60,6 @@ def train(parts: Parts, progress: Progress) -> Training:
     parts.embedder.ready()  # here and not in the first search, which would wait for it
     parts.remove_unused_graphs()
     return training
-
-
-def _group(parts: Parts, item: Item) -> str:
-    """Return what must not be torn apart with this item: its group, or else its picture."""
-    return item.columns.get(group_column(parts), item.path)
-
-
-def group_column(parts: Parts) -> str:
-    """Return the column that names the groups: the YAML's, or ``instance`` where it says nothing."""
-    return parts.settings.gallery.group or "instance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,56 @@
+"""Dimensions in which the groups of a gallery differ while the pictures of one group do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from visualsearch.datatypes import Matrix
+from visualsearch.errors import DataError
+from visualsearch.extractors.preparation import unit
+from visualsearch.extractors.reduction import Reduction
+
+FEATURES = 512
+"""Principal components that are looked at: what varies less between pictures is noise."""
+
+SHRINKAGE = 0.1
+"""How much of the covariance within groups is replaced by the same in every direction."""
+
+
+def rooted(features: Matrix) -> Matrix:
+    """Return the signed square root of (n, features) rows, at unit length.
+
+    A few large activations would otherwise outweigh all others (Perronnin, Sánchez and Mensink 2010).
+    """
+    return unit(np.sign(features) * np.sqrt(np.abs(features)))
+
+
+def fit_discriminant(features: Matrix, groups: Sequence[str], dim: int, seed: int, basis: str) -> Reduction:
+    """Fit linear discriminants (Fisher 1936) on (n, features) rows; ``groups`` names what each row's picture shows.
+
+    They are directions in which the means of the groups lie far apart, measured by how far the
+    pictures of one group lie apart. Groups of a single picture cannot say the latter and are left
+    out. The result takes rows of ``rooted``.
+
+    Raises:
+        DataError: there are not more groups of two pictures than ``dim``, so the directions would not exist.
+    """
+    pictures = Counter(groups)
+    several = [number for number, group in enumerate(groups) if pictures[group] > 1]
+    labels = [groups[number] for number in several]
+    if len(set(labels)) <= dim:
+        message = (
+            f"extractor.discriminant: {dim} dimensions need at least {dim + 1} groups of two pictures or more "
+            f"(gallery.group); the gallery gave {len(set(labels))}: lower it or leave it out."
+        )
+        raise DataError(message, slug="too-few-groups")
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rows = rooted(features[several])
+    main = PCA(n_components=min(FEATURES, len(rows) - 1, rows.shape[1]), random_state=seed).fit(rows)
+    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE).fit(main.transform(rows), labels)
+    directions = fitted.scalings_[:, :dim].T @ main.components_
+    return Reduction(main.mean_.astype(np.float32), directions.astype(np.float32), basis)
