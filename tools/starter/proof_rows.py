@@ -33,10 +33,18 @@ extractor: {{name: resnet50, weights: starter}}
 """
 
 
-def rendered(data: Path, weights: str, tail: str, starter: Path, folder: Path, like: Path | None = None) -> Found:
+def rendered(
+    data: Path,
+    weights: str,
+    tail: str,
+    starter: Path,
+    folder: Path,
+    like: Path | None = None,
+    discriminant: int | None = None,
+) -> Found:
     """Return what the product finds in ``data`` with these weights and this much of the network trained.
 
-    ``weights`` and ``tail`` are those of ``tails.compare``; a random network takes its side from the
+    ``weights``, ``tail`` and ``discriminant`` are those of ``tails.compare``; a random network takes its side from the
     ``starter``. ``folder`` is for the model; ``like`` is one of the same weights, whose index is taken over.
     """
     from .tails import compare, starter_at
@@ -45,7 +53,7 @@ def rendered(data: Path, weights: str, tail: str, starter: Path, folder: Path, l
     if like is not None:
         take_over(like, folder)
     with starter_at(starter):
-        found = compare(data, weights, tail, folder)
+        found = compare(data, weights, tail, folder, discriminant)
     return {
         **found,
         "group": found["instance"],

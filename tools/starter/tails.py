@@ -33,11 +33,11 @@ queries:
   relevant: instance
 buckets: {{column: label}}
 classifier: {{name: resnet50, train: {tail}}}
-extractor: {{name: resnet50, weights: {weights}}}
+extractor: {{name: resnet50, weights: {weights}, discriminant: {discriminant}}}
 """
 
 
-def compare(data: Path, weights: str, tail: str, folder: Path) -> dict[str, Any]:
+def compare(data: Path, weights: str, tail: str, folder: Path, discriminant: int | None = None) -> dict[str, Any]:
     """Index, train and evaluate a gallery; tell of each query how it went, and what the training cost.
 
     Args:
@@ -45,6 +45,7 @@ def compare(data: Path, weights: str, tail: str, folder: Path) -> dict[str, Any]
         weights: ``starter``, ``random``, ``file:PATH``, or a folder with a starter's weights and card.
         tail: how much is trained: ``head``, ``last_block`` or ``all``.
         folder: for index and classifier; another one for each tail and weights.
+        discriminant: so many dimensions of the embedding are fitted on the gallery's groups.
 
     Returns:
         Lists with an entry for each query: ``query``, ``instance``, ``label``, ``classifier_right``, and
@@ -57,7 +58,7 @@ def compare(data: Path, weights: str, tail: str, folder: Path) -> dict[str, Any]
     Raises:
         SystemExit: the training fails.
     """
-    settings, starter = _settings(data.absolute(), weights, tail, folder.absolute())
+    settings, starter = _settings(data.absolute(), weights, tail, folder.absolute(), discriminant)
     with starter_at(starter):
         _indexed(settings)
         training = _trained(settings.out)
@@ -109,7 +110,9 @@ class _Judged:
         }
 
 
-def _settings(data: Path, weights: str, tail: str, folder: Path) -> tuple[Application, Path | None]:
+def _settings(
+    data: Path, weights: str, tail: str, folder: Path, discriminant: int | None
+) -> tuple[Application, Path | None]:
     """Write the YAML beside the model; return what it says, and the folder that ``starter`` must mean."""
     folder.mkdir(parents=True, exist_ok=True)
     source, starter = "starter", None if weights == "starter" else Path(weights).absolute()
@@ -124,6 +127,7 @@ def _settings(data: Path, weights: str, tail: str, folder: Path) -> tuple[Applic
         "queries": str(data / "queries"),
         "strangers": str(strangers) if strangers.is_dir() else None,
         "weights": source,
+        "discriminant": discriminant,
     }
     written = {name: json.dumps(place, ensure_ascii=False) for name, place in places.items()}  # YAML reads JSON
     (folder / "compare.yaml").write_text(YAML.format(tail=tail, **written), encoding="utf-8")

@@ -13,13 +13,12 @@ from pydantic import Field, PositiveInt, model_validator
 from visualsearch import plugins
 from visualsearch.datatypes import Crop, Matrix, Pixels
 from visualsearch.errors import ConfigError, EngineError
-from visualsearch.extractors.discriminant import FEATURES as DISCRIMINANTS
-from visualsearch.extractors.discriminant import fit_discriminant, rooted
+from visualsearch.extractors.discriminant import FEATURES, fit_discriminant, rooted
 from visualsearch.extractors.graphs import GraphExtractor
 from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
 from visualsearch.extractors.preparation import in_chunks, squeeze, unit
-from visualsearch.extractors.reduction import Reduction, fit_reduction, load_reduction, save_reduction
+from visualsearch.extractors.reduction import fit_reduction, load_reduction, save_reduction
 from visualsearch.extractors.weights import STARTERS, find_weights
 from visualsearch.model import fingerprint
 from visualsearch.runtimes.contract import Batch, Runtime
@@ -48,9 +47,10 @@ class ApplicationExtractor(GraphExtractor):
         """``starter``, ``published`` or ``file:PATH``; null is ``starter`` where there is one."""
         dim: PositiveInt | None = None
         """Reduce to so many dimensions by a PCA that is fitted at the first index; null: as many as the network has."""
-        discriminant: Annotated[int, Field(gt=0, le=DISCRIMINANTS)] | None = None
-        """So many dimensions besides, in which the groups of the gallery (``gallery.group``) differ most and the pictures of
-        one group least, fitted at the first index; null: none."""
+        discriminant: Annotated[int, Field(gt=0, le=FEATURES)] | None = None
+        """At most so many dimensions besides, in which the groups of the gallery (`gallery.group`) differ most and the
+        pictures of a group least, fitted at the first index; fewer where there are fewer groups of two pictures or
+        more. null: none."""
 
         @model_validator(mode="after")
         def _consistent(self) -> Self:
@@ -100,16 +100,20 @@ class ApplicationExtractor(GraphExtractor):
             raise ConfigError(message, slug="dim-too-large")
         preprocessing = self._weights.preprocessing or self._network.preprocessing
         self._basis = fingerprint(key, preprocessing, projection is not None)
+        self._discriminant_basis = fingerprint(self._basis, options.discriminant)
         self._reduction_path, self._discriminant_path = folder / "pca.npz", folder / "discriminant.npz"
-        self._reduction = self._fitted(self._reduction_path, options.dim)
-        self._discriminant = self._fitted(self._discriminant_path, options.discriminant)
+        found = load_reduction(self._reduction_path) if options.dim else None
+        self._reduction = found if found and (found.basis, found.dim) == (self._basis, options.dim) else None
+        found = load_reduction(self._discriminant_path) if options.discriminant else None
+        self._discriminant = found if found and found.basis == self._discriminant_basis else None
         super().__init__(options.name, side, self._fingerprint(), runtime, key, mirror=False)
         self.preprocessing = preprocessing
 
     @property
     def dim(self) -> int:
-        """Return the length of the rows."""
-        return (self._options.dim or self._features) + (self._options.discriminant or 0)
+        """Return the length of the rows; before ``fit`` the largest that it may have."""
+        besides = self._options.discriminant or 0 if self._discriminant is None else self._discriminant.dim
+        return (self._options.dim or self._features) + besides
 
     @property
     def unfitted(self) -> bool:
@@ -119,8 +123,8 @@ class ApplicationExtractor(GraphExtractor):
 
     @property
     def supervised(self) -> bool:
-        """Return whether ``fit`` learns from the groups."""
-        return self._options.discriminant is not None
+        """Return whether ``fit`` learned from the groups."""
+        return self._discriminant is not None and self._discriminant.dim > 0
 
     def fit(self, raw: Matrix, groups: Sequence[str], seed: int = 0) -> None:
         """Fit what ``dim`` and ``discriminant`` ask for on rows of ``raw``, keep it in the model folder and use it.
@@ -129,20 +133,16 @@ class ApplicationExtractor(GraphExtractor):
         plenty; more cost memory only.
 
         Raises:
-            DataError: there are fewer rows than ``dim``, or too few groups for ``discriminant``.
+            DataError: there are fewer rows than ``dim``.
         """
         own = self._own(raw)
         if (dim := self._options.dim) is not None:
             self._reduction = fit_reduction(own, dim, seed, self._basis)
             save_reduction(self._reduction, self._reduction_path)
         if (dim := self._options.discriminant) is not None:
-            self._discriminant = fit_discriminant(raw, groups, dim, seed, self._basis)
+            self._discriminant = fit_discriminant(raw, groups, dim, seed, self._discriminant_basis)
             save_reduction(self._discriminant, self._discriminant_path)
         self.fingerprint = self._fingerprint()
-
-    def _fitted(self, path: Path, dim: int | None) -> Reduction | None:
-        found = load_reduction(path) if dim is not None else None
-        return found if found and (found.basis, found.dim) == (self._basis, dim) else None
 
     def face(self, crop: Crop) -> Pixels:
         """Return a crop squeezed to (side, side, 3)."""
@@ -172,7 +172,7 @@ class ApplicationExtractor(GraphExtractor):
             raise EngineError(message, slug="reduction-missing")
         if self._reduction is not None:
             own = unit(self._reduction(own))
-        if self._discriminant is None:
+        if self._discriminant is None or not self._discriminant.dim:
             return own
         return unit(np.hstack([own, unit(self._discriminant(rooted(pooled)))]))
 

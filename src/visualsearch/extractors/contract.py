@@ -40,7 +40,7 @@ class LearnedExtractor(Protocol):
 
     @property
     def supervised(self) -> bool:
-        """Return whether the groups tell ``fit`` anything: then the gallery's own pictures are no fair queries."""
+        """Return whether the groups told ``fit`` anything: then the gallery's own pictures are no fair queries."""
         ...
 
     def raw(self, crops: Sequence[Crop]) -> Matrix:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from visualsearch.datatypes import Matrix
-from visualsearch.errors import DataError
 from visualsearch.extractors.preparation import unit
 from visualsearch.extractors.reduction import Reduction
 
@@ -27,25 +26,21 @@ def rooted(features: Matrix) -> Matrix:
     return unit(np.sign(features) * np.sqrt(np.abs(features)))
 
 
-def fit_discriminant(features: Matrix, groups: Sequence[str], dim: int, seed: int, basis: str) -> Reduction:
+def fit_discriminant(features: Matrix, groups: Sequence[str], at_most: int, seed: int, basis: str) -> Reduction:
     """Fit linear discriminants (Fisher 1936) on (n, features) rows; ``groups`` names what each row's picture shows.
 
     They are directions in which the means of the groups lie far apart, measured by how far the
     pictures of one group lie apart. Groups of a single picture cannot say the latter and are left
-    out. The result takes rows of ``rooted``.
-
-    Raises:
-        DataError: there are not more groups of two pictures than ``dim``, so the directions would not exist.
+    out. Of *g* groups there are g - 1 directions, none of fewer than two. The result takes rows of
+    ``rooted``.
     """
     pictures = Counter(groups)
     several = [number for number, group in enumerate(groups) if pictures[group] > 1]
     labels = [groups[number] for number in several]
-    if len(set(labels)) <= dim:
-        message = (
-            f"extractor.discriminant: {dim} dimensions need at least {dim + 1} groups of two pictures or more "
-            f"(gallery.group); the gallery gave {len(set(labels))}: lower it or leave it out."
-        )
-        raise DataError(message, slug="too-few-groups")
+    dim = min(at_most, FEATURES, features.shape[1], len(set(labels)) - 1)
+    if dim < 1:
+        width = features.shape[1]
+        return Reduction(np.zeros(width, np.float32), np.zeros((0, width), np.float32), basis)
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
