@@ -66,3 +66,21 @@ def paint_gallery(folder: Path, labels: Sequence[str] = ("blue", "green", "red")
         for i in range(each):
             paint(folder / label / f"{label}{i:02d}.png", seed=100 * number + i, hue=2 - number % 3)
     return folder
+
+
+class Taught(Grid):
+    """A grid that is told the gallery's groups before the first index, and only remembers them."""
+
+    lesson: tuple[Matrix, list[str]] | None = None
+    """Rows and groups that the last one was fitted on."""
+
+    unfitted = supervised = True
+
+    def raw(self, crops: Sequence[Crop]) -> Matrix:
+        """Return what it embeds."""
+        return self.embed(crops)
+
+    def fit(self, raw: Matrix, groups: Sequence[str], seed: int = 0) -> None:
+        """Remember what was told."""
+        Taught.lesson = raw, list(groups)
+        self.unfitted = False

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import Grid, paint, paint_gallery
+from fakes import Grid, Taught, paint, paint_gallery
 from PIL import Image
 
 from visualsearch import DataError, EngineError, PictureError, UsageError, VisualSearch
@@ -66,6 +66,23 @@ def contents(search: VisualSearch) -> dict[str, tuple[Any, ...]]:
         }
     finally:
         store.close()
+
+
+def test_an_extractor_is_fitted_on_the_gallery_and_its_groups_before_the_first_index(gallery: Path) -> None:
+    (gallery / "red" / "broken.png").write_text("no picture")
+    overrides = ["extractor.name=fakes:Taught", "gallery.group=label", "queries.relevant=label"]
+    yaml = gallery.parent / "taught.yaml"
+    yaml.write_text(YAML.format(out=gallery.parent / "model", gallery=gallery, cells=4, keep=0.5, widen="[]"))
+    Taught.lesson = None
+    with VisualSearch.from_yaml(yaml, overrides) as search:
+        search.index()
+        notes = search.evaluate().summary["notes"]
+    assert Taught.lesson is not None
+    files = sorted(file for file in gallery.rglob("*.png") if file.name != "broken.png")
+    assert Taught.lesson[1] == [file.parent.name for file in files]
+    grid = Grid(Grid.Options(name="grid"), None, gallery)
+    np.testing.assert_array_equal(Taught.lesson[0], grid.embed([_crop(file) for file in files]))
+    assert sum("pictures that the extractor was fitted on: all figures are too good" in note for note in notes) == 1
 
 
 def test_a_search_ranks_like_brute_force_over_the_files(gallery: Path) -> None:

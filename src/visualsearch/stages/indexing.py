@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from visualsearch.changes import Changes, diff
-from visualsearch.datatypes import Crop, Item
+from visualsearch.datatypes import Item, Matrix
 from visualsearch.errors import DataError, EngineError, PictureError
 from visualsearch.extractors.contract import LearnedExtractor
 from visualsearch.files import exclusive
 from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, require_column
 from visualsearch.images import read
 from visualsearch.progress import Progress
+from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.filters import known_values
-from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer, described
+from visualsearch.stages.writing import BATCH, BucketsOf, IndexSummary, Writer, described
 from visualsearch.stores.contract import Store
 
 FITTING_SAMPLE = 4096
@@ -143,13 +144,15 @@ def fit_extractor(parts: Parts, listing: Listing, progress: Progress) -> None:
     if not isinstance(extractor, LearnedExtractor) or not extractor.unfitted:
         return
     sample = sampled(parts, listing.pictures)
-    crops: list[Crop] = []
+    rows: list[Matrix] = []
     groups: list[str] = []
-    for done, one in enumerate(described(sample, parts.cropper), 1):
-        crops.extend(one.crops)
-        groups.extend([group_of(parts, one.picture)] * len(one.crops))
-        progress("reading pictures to fit the extractor", done, len(sample))
-    extractor.fit(extractor.raw(crops), groups, parts.settings.runtime.seed)
+    done = 0
+    for some in batches(described(sample, parts.cropper), BATCH):
+        rows.append(extractor.raw([crop for one in some for crop in one.crops]))
+        groups.extend(group_of(parts, one.picture) for one in some for _ in one.crops)
+        done += len(some)
+        progress("fitting the extractor", done, len(sample))
+    extractor.fit(np.concatenate(rows), groups, parts.settings.runtime.seed)
 
 
 def sampled(parts: Parts, pictures: Sequence[Picture]) -> list[Picture]:
