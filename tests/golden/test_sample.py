@@ -130,7 +130,7 @@ EXPECTED = ROOT / "tests/golden/sample-hits.json"
 
 
 def test_hits_of_the_sample_are_those_that_were_looked_at(tmp_path: Path) -> None:
-    """Four queries, exhaustive: the paths of their five nearest, as a person saw them (the wrench is a known failure)."""
+    """Four queries, exhaustive: the paths of their five nearest, as a person saw them: all show the thing asked for."""
     overrides = [f"out={tmp_path}", "buckets={none: true}"]
     with VisualSearch.from_yaml(ROOT / "application.yaml", overrides) as search:
         search.index()

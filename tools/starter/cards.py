@@ -80,10 +80,10 @@ def compact(value: Any, indent: int = 0, before: int = 0) -> str:
 
     ``before`` is the length of what stands before it in its line.
 
-    >>> print(compact({"sides": [64, 96], "text": "x" * 110}).replace("x" * 110, "..."))
+    >>> print(compact({"sides": [64, 96], 64: "x" * 110}).replace("x" * 110, "..."))
     {
       "sides": [64, 96],
-      "text": "..."
+      "64": "..."
     }
     """
     line = json.dumps(value, ensure_ascii=False)
@@ -99,5 +99,5 @@ def _entries(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
         yield from (compact(entry, indent) for entry in value)
         return
     for key, entry in value.items():
-        name = f"{json.dumps(key, ensure_ascii=False)}: "
+        name = f"{json.dumps(str(key), ensure_ascii=False)}: "
         yield name + compact(entry, indent, len(name))

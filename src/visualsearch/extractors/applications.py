@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt, model_validator
 from visualsearch import plugins
 from visualsearch.datatypes import Crop, Matrix, Pixels
 from visualsearch.errors import ConfigError, EngineError
-from visualsearch.extractors.discriminant import FEATURES, fit_discriminant, rooted
+from visualsearch.extractors.discriminant import FEATURES, SHARE, beside, fit_discriminant, rooted
 from visualsearch.extractors.graphs import GraphExtractor
 from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
@@ -100,7 +100,7 @@ class ApplicationExtractor(GraphExtractor):
             raise ConfigError(message, slug="dim-too-large")
         preprocessing = self._weights.preprocessing or self._network.preprocessing
         self._basis = fingerprint(key, preprocessing, projection is not None)
-        self._discriminant_basis = fingerprint(self._basis, options.discriminant)
+        self._discriminant_basis = fingerprint(self._basis, options.discriminant, SHARE)
         self._reduction_path, self._discriminant_path = folder / "pca.npz", folder / "discriminant.npz"
         found = load_reduction(self._reduction_path) if options.dim else None
         self._reduction = found if found and (found.basis, found.dim) == (self._basis, options.dim) else None
@@ -159,8 +159,8 @@ class ApplicationExtractor(GraphExtractor):
     def finish(self, pooled: Matrix) -> Matrix:
         """Return (n, dim) embeddings of (n, features) pooled rows: projected, reduced, of unit length.
 
-        With ``discriminant`` the cosine of two rows is the mean of two: of the network's own, and of what
-        tells the gallery's groups apart.
+        With ``discriminant`` the cosine of two rows is a weighted mean of two: of the network's own, and of
+        what tells the gallery's groups apart.
 
         Raises:
             EngineError: something was not fitted yet, or the network gave no numbers.
@@ -174,7 +174,7 @@ class ApplicationExtractor(GraphExtractor):
             own = unit(self._reduction(own))
         if self._discriminant is None or not self._discriminant.dim:
             return own
-        return unit(np.hstack([own, unit(self._discriminant(rooted(pooled)))]))
+        return beside(own, self._discriminant(rooted(pooled)))
 
     def embed(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, dim) embeddings, in the order of the crops."""

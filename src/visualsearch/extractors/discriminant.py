@@ -18,6 +18,16 @@ SHRINKAGE = 0.1
 """How much of the covariance within groups is replaced by the same in every direction."""
 
 
+SHARE = 2 / 3
+"""Of a score that comes from the discriminants. Of the shares that were tried on views of a gallery which were left out,
+the largest that costs things which were not fitted on next to nothing."""
+
+
+def beside(own: Matrix, discriminants: Matrix) -> Matrix:
+    """Return rows whose cosine is the mean of two, weighted by ``SHARE``: of ``own`` rows, and of ``discriminants``."""
+    return unit(np.hstack([np.sqrt(1 - SHARE) * unit(own), np.sqrt(SHARE) * unit(discriminants)]))
+
+
 def rooted(features: Matrix) -> Matrix:
     """Return the signed square root of (n, features) rows, at unit length.
 
