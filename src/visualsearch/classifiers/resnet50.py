@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from visualsearch import plugins
 from visualsearch.classifiers import artefact
 from visualsearch.classifiers.contract import Job, Training, Trunk
-from visualsearch.classifiers.tails import alone, joined, read_tail
+from visualsearch.classifiers.tails import alone, joined, read_tail, without_buckets
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.extractors.applications import ApplicationExtractor
 from visualsearch.extractors.contract import Extractor
@@ -76,6 +76,11 @@ class ResNet50Classifier:
         trunk = cls.trunk_for(options, extractor, runtime, folder)
         card, path = artefact.load(folder, options.name, options.train, identity(trunk))
         return cls(card, path, trunk, runtime)
+
+    @staticmethod
+    def without(weights: Path, positions: Sequence[int], target: Path) -> None:
+        """Write the tail without what was learned of these buckets alone; the layers before stay as they are."""
+        without_buckets(read_tail(weights), positions).save(target)
 
     @staticmethod
     def trunk_for(options: Options, extractor: Extractor, runtime: Runtime, folder: Path) -> Trunk:

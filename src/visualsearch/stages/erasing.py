@@ -1,0 +1,102 @@
+"""What a model's folder keeps of pictures beside the index: names of classes, remembered queries, reports, compiled graphs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+from visualsearch.classifiers.forgetting import forget_buckets, learned
+from visualsearch.datatypes import Item
+from visualsearch.files import erase, erasing
+from visualsearch.model import MARKS, RESULTS
+from visualsearch.stages.assembly import Parts
+
+ALIAS = "forgotten-{}"
+"""The name of a class that nobody is in any more, until the next training."""
+
+_UNFINISHED = re.compile(r"\.(card|queries|pca|head|tail|montage|report|run)-.+\.[a-z0-9]+")
+"""Files that an interrupted writing left, by the names that ``files.replacing`` gives them."""
+
+_LOOKED_AT = 4_096
+"""Bytes of a file in which its mark must be."""
+
+
+def erase_names(parts: Parts, left: Collection[Item]) -> list[str]:
+    """Rename the classes in which no item is left, and take out what was learned of them; return what was done."""
+    training = parts.model.card().get("training")
+    buckets = learned(parts.model.path)
+    known = {name for item in left for name in (*item.buckets, *item.columns.values())}
+    renamed = _aliases({*buckets, *(training or {}).get("buckets", ())} - known, known)
+    if not renamed:
+        return []
+    touched = not buckets or set(buckets) & set(renamed)
+    kept = forget_buckets(parts.model.path, renamed) if touched else True
+    _erase_graphs(parts.model.path / "runtime")
+    if training:
+        names = [renamed.get(name, name) for name in training["buckets"]]
+        notes = [note for note in training["notes"] if not any(name in note for name in renamed)]
+        made_for = training["made_for"] if kept else ""
+        with erasing(parts.model.card_path):
+            parts.model.update(training={**training, "buckets": names, "notes": notes, "made_for": made_for})
+    told = ", ".join(sorted(renamed.values(), key=lambda name: (len(name), name)))
+    if not kept:
+        return ["classifier: removed, for it cannot do without a class; searches are exhaustive until the next train"]
+    return [
+        f"classifier: {_classes(len(renamed))} nobody is in any more, named {told} until the next train; the centres and "
+        "the rows of the linear head that were learned of them are taken out, compiled networks are made anew"
+    ]
+
+
+def _aliases(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Return a new name for each name but those that were given here before."""
+    named = set(names)
+    given = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
+    free = (name for number in count(1) if (name := ALIAS.format(number)) not in named and name not in taken)
+    return {name: next(free) for name in sorted(named) if not given.fullmatch(name)}
+
+
+def _classes(number: int) -> str:
+    return "a class that" if number == 1 else f"{number} classes that"
+
+
+def _erase_graphs(folder: Path) -> None:
+    """Erase all compiled graphs, and what an interrupted conversion left: any may have a classifier in it."""
+    for kept in [path for path in folder.glob("*") if path.is_dir()]:
+        for file in sorted(
+            kept.iterdir(), key=lambda file: file.name != "card.json"
+        ):  # without it, none is taken for whole
+            erase(file)
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+def erase_results(parts: Parts) -> list[str]:
+    """Erase what may show the pictures: reports, montages, runs, remembered queries; return what was erased."""
+    folder, told = parts.model.path, []
+    for file in folder.rglob(".*"):
+        if file.is_file() and _UNFINISHED.fullmatch(file.name):
+            erase(file)
+    memo = folder / "queries.npz"
+    if memo.exists():
+        erase(memo)
+        told.append("queries.npz: the remembered embeddings of all queries, made again when they are next measured")
+    shown = sorted({*(folder / "report" / name for name in RESULTS.values()), *_marked(folder)})
+    shown = [file for file in shown if file.is_file() and not file.is_relative_to(parts.settings.gallery.folder)]
+    for file in shown:
+        erase(file)
+    if shown:
+        names = ", ".join(file.relative_to(folder).as_posix() for file in shown)
+        told.append(f"{names}: all reports here, for they may show them; `visualsearch` writes new ones")
+    return told
+
+
+def _marked(folder: Path) -> Iterator[Path]:
+    """Yield the reports and montages that this program wrote somewhere else in the folder."""
+    for suffix, mark in MARKS.items():
+        for file in folder.rglob(f"*{suffix}"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    if mark in opened.read(_LOOKED_AT):
+                        yield file
