@@ -80,7 +80,8 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     erased = [*erase_names(parts, left), *erase_results(parts)]
     survives = parts.shelf.erase(contents, doomed.failed)
     parts.model.update(forgetting=DONE)
-    told = f"index: vectors, paths and columns of {len(gone)} items, overwritten or written anew without them"
+    items = "1 item" if len(gone) == 1 else f"{len(gone):,} items"
+    told = f"index: vectors, paths and columns of {items}, overwritten, and the index written anew without them"
     return Forgotten(sorted({item.path for item in gone} | doomed.failed), [told, *erased], [*YOURS, *survives])
 
 
