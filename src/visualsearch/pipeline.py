@@ -144,9 +144,10 @@ class VisualSearch:
         whose last picture goes is ``forgotten-1`` until the next ``train``.
         """
         with self._lock:
-            gone = forgetting.forget(self._parts, paths, where)
-            self._forget_parts()
-            return gone
+            try:
+                return forgetting.forget(self._parts, paths, where)
+            finally:
+                self._forget_parts()
 
     def why_not(
         self,

@@ -78,7 +78,7 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     with erasing(parts.model.card_path):
         _update_card(parts, left)
     erased = [*erase_names(parts, left), *erase_results(parts)]
-    survives = parts.shelf.erase(contents, doomed.failed)
+    survives = _erase(parts, contents, doomed.failed)
     parts.model.update(forgetting=DONE)
     items = "1 item" if len(gone) == 1 else f"{len(gone):,} items"
     told = f"index: vectors, paths and columns of {items}, overwritten, and the index written anew without them"
@@ -117,6 +117,15 @@ def _delete(store: Store, doomed: _Doomed) -> tuple[list[Item], list[Item]]:
     store.delete([item.id for item in gone])
     store.clear_failures(doomed.failed)
     return gone, [item for item in items if item.source.content not in doomed.contents]
+
+
+def _erase(parts: Parts, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+    """Erase from the store's disk; return what may survive there."""
+    erase = getattr(parts.shelf, "erase", None)
+    if erase is None:  # a plug-in from before there was such a promise
+        return (f"store {parts.settings.store.name}: it only deletes, so what was deleted may be on its disk still",)
+    survives: tuple[str, ...] = erase(contents, paths)
+    return survives
 
 
 def _update_card(parts: Parts, left: Collection[Item]) -> None:
