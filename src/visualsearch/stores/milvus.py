@@ -19,10 +19,6 @@ OF_A_SERVER = (
     "Milvus: what was deleted leaves its storage when its own garbage collection comes by, which no client can make it "
     "do: dataCoord.gc in its configuration says when"
 )
-OF_A_FILE = (
-    "Milvus Lite: items are written anew without what was deleted, but the paths of pictures that once failed may stay "
-    "in its file until it merges them by itself: `copy --to` another file, and remove this one, where that matters"
-)
 
 
 class MilvusShelf:
@@ -152,7 +148,8 @@ class MilvusShelf:
         catalogue.remove_others({version.name for version in kept})
         if connection.is_lite:
             _write_anew(connection, catalogue, there.live)
-            return (OF_A_FILE,)
+            catalogue.state.write_anew()
+            return ()
         for version in kept:
             connection.ask("flush", version.name)
             connection.ask("compact", version.name)
