@@ -454,7 +454,7 @@ def test_an_index_that_was_given_up_cannot_be_published(shelf: Shelf) -> None:
 
 
 def test_what_is_erased_is_in_no_file(make_shelf: MakeShelf) -> None:
-    """Whether it was deleted, is of a buried content, failed, or is in an index that is being built: bytes are looked for."""
+    """Deleted, buried or failed, in the live index, in one that is being built or one that was replaced and is open."""
     name, dim, rng = f"Wilhelmina-{secrets.token_hex(6)}", 32, np.random.default_rng(0)
     vectors = unit(*rng.standard_normal((40, dim)))
     gone = [
@@ -466,10 +466,13 @@ def test_what_is_erased_is_in_no_file(make_shelf: MakeShelf) -> None:
     failures.append(Failure(f"{name}/other.jpg", f"of {name}", Source("f" * 64, name)))
     wanted = [*spellings(name), *(one for vector in vectors[:3] for one in bits(vector))]
     shelf = make_shelf()
-    shelf.publish(shelf.begin("f", dim))
-    with closing(shelf.live()) as live:
-        live.upsert([*gone, *stay], vectors)
-        live.record_failures(failures)
+    opened = []
+    for fingerprint in ("e", "f"):
+        successor = shelf.begin(fingerprint, dim)
+        successor.upsert([*gone, *stay], vectors)
+        successor.record_failures(failures)
+        shelf.publish(successor)
+        opened.append(shelf.live())
     with closing(shelf.begin("g", dim)) as building:
         building.upsert([*stay, *gone[:2]], vectors[[*range(3, 40), 0, 1]])
         building.record_failures(failures)
@@ -480,6 +483,8 @@ def test_what_is_erased_is_in_no_file(make_shelf: MakeShelf) -> None:
     remarks = shelf.erase({one.source.content for one in gone} | {"f" * 64}, {f"{name}/torn.jpg"})
     if make_shelf.disk is not None:
         assert (traces(make_shelf.disk, wanted), remarks) == ([], ())
+    for one in opened:
+        one.close()
     with closing(shelf.live()) as live:
         assert (live.count(), [one.path for one in live.failures()]) == (37, ["ok.jpg"])
         assert {one.source.content for one in gone} <= live.buried()
