@@ -205,7 +205,7 @@ def test_a_forgotten_bucket_is_never_predicted_and_its_name_is_gone(trained: Tra
     (old,) = (tmp_path / "classifier").glob(f"*{'.npz' if trained.kind == 'extractor' else '.keras'}")
     assert learned(tmp_path) == BUCKETS
     with old.open("rb") as seen:
-        assert forget_buckets(tmp_path, {"green disc": "forgotten-1"})
+        assert forget_buckets(tmp_path, {"green disc": "forgotten-1"}) == "changed"
         assert not any(seen.read())
     assert (traces(tmp_path, spellings("green disc")), old.exists()) == ([], False)
     classifier = load_classifier(trained.options, tmp_path, trained.extractor, trained.runtime)

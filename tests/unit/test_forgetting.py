@@ -130,7 +130,7 @@ def test_a_person_with_pictures_left_keeps_the_name_and_loses_the_picture(folder
     assert traces(folder / "model", spellings(NAME))
 
 
-@pytest.mark.parametrize("step", ["_delete", "_update_card", "erase_names", "erase_results"])
+@pytest.mark.parametrize("step", ["_parted", "_update_card", "erase_names", "erase_results", "_erase"])
 def test_interrupted_anywhere_the_same_command_completes_it(
     step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

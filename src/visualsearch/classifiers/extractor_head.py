@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -83,12 +83,13 @@ class ExtractorHead:
         return cls(card, extractor, *_read(path))
 
     @staticmethod
-    def without(weights: Path, positions: Sequence[int], target: Path) -> None:
-        """Write the weights without what was learned of these buckets."""
+    def without(weights: Path, gone: Sequence[int], merged: Sequence[int]) -> Callable[[Path], None] | None:
+        """Return what writes the weights without the rows of ``gone``; no row stands for a single picture."""
+        if not gone:
+            return None
         kernel, bias = _read(weights)
-        kernel[:, positions] = 0
-        bias[positions] = NEVER
-        np.savez(target, kernel=kernel, bias=bias)
+        kernel[:, gone], bias[gone] = 0, NEVER
+        return lambda target: np.savez(target, kernel=kernel, bias=bias)
 
     def classify(self, vectors: Matrix) -> Matrix:
         """Return (n, buckets) probabilities of (n, dim) embeddings."""

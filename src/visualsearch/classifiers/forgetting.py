@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from visualsearch.classifiers import CLASSIFIERS, artefact
 from visualsearch.errors import EngineError
@@ -19,13 +19,18 @@ class ForgettingClassifier(Protocol):
     """A classifier that can do without a bucket; of any other, nothing is kept when one is forgotten."""
 
     @staticmethod
-    def without(weights: Path, positions: Sequence[int], target: Path) -> None:
-        """Write the weights to ``target`` so that the buckets at ``positions`` get no probability.
+    def without(weights: Path, gone: Sequence[int], merged: Sequence[int]) -> Callable[[Path], None] | None:
+        """Return what writes the weights without what shows single pictures; None where they show none.
 
-        What was learned of their pictures alone (rows of a head, centres) is not written; each row of
-        probabilities sums to 1 as before.
+        The buckets at the positions ``gone`` get no probability, and what was learned of their pictures
+        alone (rows of a head, centres) is not written; rows of probabilities sum to 1 as before. Those of
+        ``merged`` have lost pictures and have others: what may stand for a single one becomes a mean.
         """
         ...
+
+
+Outcome = Literal["same", "changed", "removed"]
+"""What became of a classifier; it is removed where it cannot forget."""
 
 
 def learned(folder: Path) -> tuple[str, ...]:
@@ -36,8 +41,8 @@ def learned(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def forget_buckets(folder: Path, renamed: Mapping[str, str]) -> bool:
-    """Rename buckets, and take out what was learned of them; return False where no classifier could be kept.
+def forget_buckets(folder: Path, renamed: Mapping[str, str], merged: Collection[str] = ()) -> Outcome:
+    """Rename buckets, and take out what was learned of them; of ``merged`` only what stands for single pictures.
 
     Whatever the classifier was before is overwritten.
 
@@ -45,21 +50,28 @@ def forget_buckets(folder: Path, renamed: Mapping[str, str]) -> bool:
         EngineError: a file cannot be written.
     """
     place = folder / "classifier"
+    if not place.exists():
+        return "same"
     try:
-        card = artefact.read_card(place / artefact.CARD)
-        plugin = load(CLASSIFIERS, card.name, "classifier")
-        if not isinstance(plugin, ForgettingClassifier):
-            raise EngineError(f"classifier {card.name}: it cannot forget.", slug="classifier-damaged")
-        positions = [number for number, name in enumerate(card.buckets) if name in renamed]
-        fresh = replace(card, buckets=tuple(renamed.get(name, name) for name in card.buckets))
-        stem, suffix = card.file.rpartition("-")[0], Path(card.file).suffix
-        artefact.save(folder, fresh, stem, suffix, lambda part: plugin.without(place / card.file, positions, part))
+        return _rewritten(folder, artefact.read_card(place / artefact.CARD), renamed, merged)
     except EngineError as error:
         if error.slug == "disk":
             raise
         _remove(place)
-        return False
-    return True
+        return "removed"
+
+
+def _rewritten(folder: Path, card: artefact.Card, renamed: Mapping[str, str], merged: Collection[str]) -> Outcome:
+    plugin = load(CLASSIFIERS, card.name, "classifier")
+    if not isinstance(plugin, ForgettingClassifier):
+        raise EngineError(f"classifier {card.name}: it cannot forget.", slug="classifier-damaged")
+    gone, thinner = ([place for place, name in enumerate(card.buckets) if name in names] for names in (renamed, merged))
+    write = plugin.without(folder / "classifier" / card.file, gone, thinner) if gone or thinner else None
+    if write is None:
+        return "same"
+    fresh = replace(card, buckets=tuple(renamed.get(name, name) for name in card.buckets))
+    artefact.save(folder, fresh, card.file.rpartition("-")[0], Path(card.file).suffix, write)
+    return "changed"
 
 
 def _remove(place: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -78,9 +78,10 @@ class ResNet50Classifier:
         return cls(card, path, trunk, runtime)
 
     @staticmethod
-    def without(weights: Path, positions: Sequence[int], target: Path) -> None:
-        """Write the tail without what was learned of these buckets alone; the layers before stay as they are."""
-        without_buckets(read_tail(weights), positions).save(target)
+    def without(weights: Path, gone: Sequence[int], merged: Sequence[int]) -> Callable[[Path], None] | None:
+        """Return what writes the tail without head and centres of ``gone``; of ``merged`` one centre is left, the mean."""
+        tail = without_buckets(read_tail(weights), gone, merged)
+        return None if tail is None else tail.save
 
     @staticmethod
     def trunk_for(options: Options, extractor: Extractor, runtime: Runtime, folder: Path) -> Trunk:

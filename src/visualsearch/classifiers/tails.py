@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visualsearch.classifiers.centres import Blend, Centres, members
+from visualsearch.classifiers.centres import Blend, Centres, fewer, members
 from visualsearch.classifiers.contract import NEVER
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import EngineError
@@ -100,20 +100,25 @@ def soften(tail: keras.Model, temperature: float) -> None:
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 
-def without_buckets(tail: keras.Model, positions: Sequence[int]) -> keras.Model:
-    """Return the tail with these buckets' rows of the linear head zero, without their centres, and never likely."""
+def without_buckets(tail: keras.Model, gone: Sequence[int], merged: Sequence[int]) -> keras.Model | None:
+    """Return the tail in which the buckets ``gone`` are never likely and no centre of ``merged`` is a single picture.
+
+    Of ``gone``, the rows of the linear head are zero and there are no centres; ``merged`` have one,
+    the mean. Without centres to merge there is nothing to do for ``merged`` alone: then it is None.
+    """
     head = tail.get_layer("logits")
     kernel, bias = head.get_weights()
-    kernel[:, positions], bias[positions] = 0, NEVER
+    kernel[:, gone], bias[gone] = 0, NEVER
     head.set_weights([kernel, bias])
     names = {layer.name for layer in tail.layers}
     if "centres" not in names:
-        return tail
+        return tail if gone else None
     owners = tail.get_layer("members").get_weights()[0].argmax(axis=1)
-    kept = ~np.isin(owners, positions)
-    share = float(tail.get_layer("share_of_centres").scale) if kept.any() else 0.0
+    centres = fewer(Centres(tail.get_layer("centres").get_weights()[0].T, owners), gone, merged)
+    if len(centres.buckets) == len(owners) and not gone:
+        return None
+    share = float(tail.get_layer("share_of_centres").scale) if len(centres.buckets) else 0.0
     blend = Blend(share, float(tail.get_layer("sharpness").scale))
-    centres = Centres(tail.get_layer("centres").get_weights()[0].T[kept], owners[kept])
     projection = tail.get_layer("projection").get_weights()[0] if "projection" in names else None
     linear = import_keras().Model(tail.input, tail.get_layer("probabilities").output, name="tail")
     return with_centres(linear, centres, blend, projection)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from visualsearch.classifiers.forgetting import forget_buckets, learned
+from visualsearch.classifiers.forgetting import Outcome, forget_buckets, learned
 from visualsearch.datatypes import Item
 from visualsearch.files import erase, erasing
 from visualsearch.model import MARKS, RESULTS
@@ -24,30 +24,43 @@ _LOOKED_AT = 4_096
 """Bytes of a file in which its mark must be."""
 
 
-def erase_names(parts: Parts, left: Collection[Item]) -> list[str]:
-    """Rename the classes in which no item is left, and take out what was learned of them; return what was done."""
+def erase_names(parts: Parts, gone: Collection[Item], left: Collection[Item]) -> list[str]:
+    """Rename the classes in which no item is left, and take out what was learned of them; return what was done.
+
+    Where items are left in the class of one that is gone, no centre is a single picture's any more.
+    """
     training = parts.model.card().get("training")
-    buckets = learned(parts.model.path)
     known = {name for item in left for name in (*item.buckets, *item.columns.values())}
-    renamed = _aliases({*buckets, *(training or {}).get("buckets", ())} - known, known)
-    if not renamed:
-        return []
-    touched = not buckets or set(buckets) & set(renamed)
-    kept = forget_buckets(parts.model.path, renamed) if touched else True
-    _erase_graphs(parts.model.path / "runtime")
-    if training:
+    renamed = _aliases({*learned(parts.model.path), *(training or {}).get("buckets", ())} - known, known)
+    merged = {name for item in gone for name in item.buckets} - set(renamed)
+    became = forget_buckets(parts.model.path, renamed, merged)
+    if became != "same":
+        _erase_graphs(parts.model.path / "runtime")
+    if training and (renamed or became != "same"):
         names = [renamed.get(name, name) for name in training["buckets"]]
         notes = [note for note in training["notes"] if not any(name in note for name in renamed)]
-        made_for = training["made_for"] if kept else ""
+        made_for = "" if became == "removed" else training["made_for"]
         with erasing(parts.model.card_path):
             parts.model.update(training={**training, "buckets": names, "notes": notes, "made_for": made_for})
-    told = ", ".join(sorted(renamed.values(), key=lambda name: (len(name), name)))
-    if not kept:
+    return _told(became, list(renamed.values()))
+
+
+def _told(became: Outcome, aliases: Collection[str]) -> list[str]:
+    """Say what became of the classifier."""
+    if became == "removed":
         return ["classifier: removed, for it cannot do without a class; searches are exhaustive until the next train"]
-    return [
-        f"classifier: {_classes(len(renamed))} nobody is in any more, named {told} until the next train; the centres and "
-        "the rows of the linear head that were learned of them are taken out, compiled networks are made anew"
-    ]
+    told = []
+    if aliases:
+        classes = "a class that" if len(aliases) == 1 else f"{len(aliases)} classes that"
+        told.append(
+            f"classifier: {classes} nobody is in any more, named {', '.join(aliases)} until the next train and never "
+            "predicted; what was learned of them alone (rows of the linear head, centres) is taken out"
+        )
+    if became == "changed" and not aliases:
+        told.append("classifier: centres that may have stood for a single picture are now one mean for each class")
+    if became == "changed":
+        told.append("compiled networks: removed; the next search makes them anew, which takes a while")
+    return told
 
 
 def _aliases(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
@@ -56,10 +69,6 @@ def _aliases(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
     given = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
     free = (name for number in count(1) if (name := ALIAS.format(number)) not in named and name not in taken)
     return {name: next(free) for name in sorted(named) if not given.fullmatch(name)}
-
-
-def _classes(number: int) -> str:
-    return "a class that" if number == 1 else f"{number} classes that"
 
 
 def _erase_graphs(folder: Path) -> None:

@@ -73,11 +73,14 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
             parts.model.update(forgetting=BEGUN)
         # tombstones first: interrupted here, the next index removes what is left of them
         store.bury(doomed.contents)
-        gone, left = _delete(store, doomed)
         contents = doomed.contents | store.buried()
-    with erasing(parts.model.card_path):
-        _update_card(parts, left)
-    erased = [*erase_names(parts, left), *erase_results(parts)]
+        gone, left = _parted(store, contents)
+        with erasing(parts.model.card_path):
+            _update_card(parts, left)
+        erased = [*erase_names(parts, gone, left), *erase_results(parts)]
+        # last of all: interrupted before, the next run finds them again, and what to do for them
+        store.delete([item.id for item in gone])
+        store.clear_failures(doomed.failed)
     survives = _erase(parts, contents, doomed.failed)
     parts.model.update(forgetting=DONE)
     items = "1 item" if len(gone) == 1 else f"{len(gone):,} items"
@@ -109,14 +112,11 @@ def _doomed(parts: Parts, store: Store, paths: Collection[str], where: Mapping[s
     return _Doomed(frozenset(contents - {""}), frozenset(failed))
 
 
-def _delete(store: Store, doomed: _Doomed) -> tuple[list[Item], list[Item]]:
-    """Delete from the live index; return the items that are gone and those that are left."""
-    # looked at again: another process may just have written a copy
+def _parted(store: Store, contents: Collection[str]) -> tuple[list[Item], list[Item]]:
+    """Return the items of these contents, and those that are left; looked at again, for another may just have written a copy."""
     items = [item for page in store.pages() for item in page]
-    gone = [item for item in items if item.source.content in doomed.contents]
-    store.delete([item.id for item in gone])
-    store.clear_failures(doomed.failed)
-    return gone, [item for item in items if item.source.content not in doomed.contents]
+    gone = [item for item in items if item.source.content in contents]
+    return gone, [item for item in items if item.source.content not in contents]
 
 
 def _erase(parts: Parts, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
