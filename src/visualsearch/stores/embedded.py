@@ -22,7 +22,6 @@ from visualsearch.stores.sqlite_schema import create_tables
 CATALOGUE = "embedded.sqlite"
 """Says which index is live and which one is being built; changing it is what publishes."""
 
-
 INDEXES = "embedded-*.sqlite"
 
 
@@ -96,7 +95,11 @@ class EmbeddedShelf:
         self._sweep()
 
     def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
-        """Write every index anew without what was deleted or is of these contents; see ``contract.Shelf``."""
+        """Write every index anew without what was deleted or is of these contents; see ``contract.Shelf``.
+
+        Raises:
+            EngineError: another process was reading or writing all the while (``store-locked``).
+        """
         with store_errors(self._folder):
             if not self._catalogue.exists():
                 return ()
@@ -108,8 +111,14 @@ class EmbeddedShelf:
                 with closing(Database(path)) as database:
                     with database.writing() as index:
                         tables.erase(index, contents, paths)
-                    held += [] if database.rewrite() else [path.name]
-        return tuple(f"{name}: another process was reading it all the while: run forget again" for name in held)
+                    held += [] if database.rewrite() else [path]
+        if held:
+            message = (
+                f"{held[0]}: another process was reading all the while, so what was deleted is in the log still: "
+                "wait for it and run forget again."
+            )
+            raise EngineError(message, slug="store-locked")
+        return ()
 
     def _replace(self, catalogue: Connection, live: str | None, store: EmbeddedStore) -> None:
         with ExitStack() as stack:
