@@ -50,7 +50,7 @@ def forget_buckets(folder: Path, renamed: Mapping[str, str], merged: Collection[
         EngineError: a file cannot be written.
     """
     place = folder / "classifier"
-    if not place.exists():
+    if not place.exists() or not (renamed or merged):
         return "same"
     try:
         return _rewritten(folder, artefact.read_card(place / artefact.CARD), renamed, merged)

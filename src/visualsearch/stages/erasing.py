@@ -74,9 +74,8 @@ def _aliases(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
 def _erase_graphs(folder: Path) -> None:
     """Erase all compiled graphs, and what an interrupted conversion left: any may have a classifier in it."""
     for kept in [path for path in folder.glob("*") if path.is_dir()]:
-        for file in sorted(
-            kept.iterdir(), key=lambda file: file.name != "card.json"
-        ):  # without it, none is taken for whole
+        # the card first: without it, none is taken for whole
+        for file in sorted(kept.iterdir(), key=lambda file: file.name != "card.json"):
             erase(file)
         shutil.rmtree(kept, ignore_errors=True)
 

@@ -116,6 +116,9 @@ class ElasticsearchShelf:
         """Merge what was deleted, or is of these contents, out of the index; see ``contract.Shelf``.
 
         A version that was replaced is removed: whoever has it open is told to open the new one.
+
+        Raises:
+            EngineError: documents were left after patience (``store-busy``).
         """
         with self._connected() as connection:
             catalogue, state = Catalogue(connection, self._base), self._state(connection)
@@ -135,10 +138,12 @@ class ElasticsearchShelf:
                 state.clear_failures(version.handle, paths)
             names = [*(version.name for version in kept), state.index]
             left = [name for name in names if not expunge(connection, name)]
-        advice = (
-            "documents that were deleted are on the disk still, as long as others are being written: run forget again"
-        )
-        return tuple(f"{name}: {advice}" for name in left)
+            if left:
+                reason = f"documents of {left[0]} that were deleted are on the disk still"
+                raise connection.error(
+                    "store-busy", reason, "wait until nobody else writes to it, and run forget again"
+                )
+        return ()
 
     def _replace(self, catalogue: Catalogue, store: ElasticsearchStore, there: Versions) -> None:
         store.remove_buried()
