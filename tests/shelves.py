@@ -15,7 +15,7 @@ class MakeShelf:
 
     make: Callable[[], Shelf]
     disk: Path | None
-    """Where the files of all of them lie; None where that is another machine's matter."""
+    """Where the files of all of them lie; None where that is another machine's matter, or looking would take too long."""
 
     def __call__(self) -> Shelf:
         """Return a shelf."""

@@ -137,9 +137,8 @@ class ElasticsearchShelf:
                 state.clear_failures(version.handle, {one.path for one in failures if one.source.content in contents})
                 state.clear_failures(version.handle, paths)
             names = [*(version.name for version in kept), state.index]
-            left = [name for name in names if not expunge(connection, name)]
-            if left:
-                reason = f"documents of {left[0]} that were deleted are on the disk still"
+            if left := expunge(connection, names):
+                reason = f"{left} documents that were deleted are on the disk still"
                 raise connection.error(
                     "store-busy", reason, "wait until nobody else writes to it, and run forget again"
                 )
