@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     _search_options(_add(commands, "search", "find the pictures most like IMAGE"))
     evaluate = _add(commands, "evaluate", "measure the YAML's queries, routed and exhaustive")
     evaluate.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report there")
-    forget = _add(commands, "forget", "remove pictures from the index for good")
+    forget = _add(commands, "forget", "erase pictures from all that was made of them, for good")
     forget.add_argument("paths", nargs="*", metavar="PATH", help="relative to the gallery folder")
     forget.add_argument(
         "--where", action="append", type=_pair, default=[], metavar="COLUMN=VALUE", help="all pictures with this value"

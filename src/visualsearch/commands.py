@@ -129,7 +129,8 @@ def forget(args: argparse.Namespace) -> int:
     """Remove pictures for good."""
     with _opened(args) as search:
         gone = search.forget(args.paths, where=_pairs(args.where) or None)
-    return _shown(args, {"forgotten": gone}, lambda: terminal.print_note(f"forgot {count(len(gone), 'picture')}"))
+    told = {"forgotten": gone, "erased": gone.erased, "left": gone.left}
+    return _shown(args, told, lambda: terminal.print_forgotten(count(len(gone), "picture"), gone.erased, gone.left))
 
 
 def copy(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from visualsearch.errors import EngineError
 
@@ -95,6 +96,51 @@ def write_text(target: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with replacing(target) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file and remove it, so that its bytes are not read from the disk any more; none is no error.
+
+    A file that has another name too (a hard link) only loses this one: whoever made that keeps a copy.
+
+    Raises:
+        EngineError: the file cannot be written or removed.
+    """
+    try:
+        if not path.is_symlink():
+            with path.open("r+b") as file:
+                if os.fstat(file.fileno()).st_nlink == 1:
+                    _overwrite(file)
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        message = f"{path}: expected to overwrite and remove this file; received {error.strerror or error}. Fix the rights, and run again."
+        raise EngineError(message, slug="disk") from error
+
+
+@contextmanager
+def erasing(target: Path) -> Iterator[None]:
+    """Overwrite what ``target`` was before the block, where the block has put another file in its place."""
+    try:
+        old = target.open("r+b")
+    except OSError:  # there is none, or none that may be written: then the block says so
+        yield
+        return
+    with old:
+        yield
+        if os.fstat(old.fileno()).st_nlink == 0:
+            _overwrite(old)
+
+
+def _overwrite(file: IO[bytes]) -> None:
+    """Write zeros over all of an open file, down to the disk."""
+    left = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    while left > 0:
+        left -= file.write(bytes(min(left, 1 << 20)))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:

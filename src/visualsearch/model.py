@@ -16,6 +16,17 @@ FORMAT = 1
 ARTEFACTS = ("*.npz", "classifier/*")
 """What the card vouches for; compiled graphs, index and reports can be made again from these."""
 
+RESULTS = {"montage": "montage.png", "report": "report.html", "run": "run.jsonl"}
+"""What a run leaves to look at, in the folder ``report``."""
+
+GENERATOR = "VisualSearch"
+
+MARKS = {
+    ".html": f'<meta name="generator" content="{GENERATOR}">'.encode(),
+    ".png": f"Software\0{GENERATOR}".encode(),
+}
+"""By what a report and a montage are known as written here, wherever they lie."""
+
 
 def fingerprint(*parts: object) -> str:
     """Return a short hash that changes when any part does.

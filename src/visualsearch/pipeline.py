@@ -18,6 +18,7 @@ from visualsearch.stages import copying, explaining, forgetting, indexing, measu
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.checking import Finding, findings
+from visualsearch.stages.forgetting import Forgotten
 from visualsearch.stages.leases import Lease
 from visualsearch.stages.measuring import Evaluation
 from visualsearch.stages.searching import Request, Searcher, largest
@@ -136,10 +137,17 @@ class VisualSearch:
         with self._searcher().use() as searcher:
             return measuring.evaluate(self._parts, searcher, self.progress)
 
-    def forget(self, paths: Collection[str] = (), *, where: Mapping[str, str] | None = None) -> list[str]:
-        """Remove pictures from the index for good and return their paths; no later ``index`` brings them back."""
+    def forget(self, paths: Collection[str] = (), *, where: Mapping[str, str] | None = None) -> Forgotten:
+        """Erase pictures from all that was made of them and return their paths; no later ``index`` brings them back.
+
+        The list also says what was ``erased`` and what is ``left`` to you. The class of a person
+        whose last picture goes is ``forgotten-1`` until the next ``train``.
+        """
         with self._lock:
-            return forgetting.forget(self._parts, paths, where)
+            try:
+                return forgetting.forget(self._parts, paths, where)
+            finally:
+                self._forget_parts()
 
     def why_not(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from visualsearch.config import Application
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.evaluation.runs import write_run
+from visualsearch.model import RESULTS
 from visualsearch.presentation.montage import draw_montage
 from visualsearch.presentation.report import write_report
 from visualsearch.presentation.thumbnails import Thumbnails
@@ -60,11 +61,7 @@ def write_results(results: Results, folder: Path, report: Path | None = None) ->
     Raises:
         EngineError: a file cannot be written.
     """
-    written = {
-        "montage": folder / "montage.png",
-        "report": report or folder / "report.html",
-        "run": folder / "run.jsonl",
-    }
+    written = {name: folder / file for name, file in RESULTS.items()} | ({"report": report} if report else {})
     draw(results.examples(MONTAGE_QUERIES), results.settings.gallery.folder, written["montage"], results)
     write_report(
         written["report"],

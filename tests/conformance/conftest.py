@@ -9,11 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
 from servers import VERSIONS
+from shelves import MakeShelf
 
 from visualsearch.errors import EngineError
 from visualsearch.plugins import load
@@ -23,8 +22,6 @@ from visualsearch.stores.contract import Shelf
 OTHERS = [name for name in os.environ.get("VISUALSEARCH_TEST_STORES", "").split(",") if name]
 
 MILVUS = os.environ.get("VISUALSEARCH_TEST_MILVUS")
-
-MakeShelf: TypeAlias = Callable[[], Shelf]
 
 
 STORES_AND_VERSIONS = [
@@ -37,7 +34,7 @@ STORES_AND_VERSIONS = [
 
 @pytest.fixture(scope="session", params=STORES_AND_VERSIONS, ids=lambda row: "-".join(filter(None, row)))
 def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeShelf:
-    """Return a function that makes an empty shelf with every call: a folder, or a name on the server, of its own."""
+    """Return what makes shelves of a store."""
     name, version = request.param
     try:
         plugin = load(STORES, name, "store")
@@ -56,7 +53,9 @@ def make_shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             where = {"uri": version, "collection": f"conformance_{secrets.token_hex(4)}"}
         return plugin(plugin.Options(name=name, **where), folder / str(number) / "index")
 
-    return make
+    # a server forgets within half a minute: that is waited for on one of the versions
+    disk = None if version else folder
+    return MakeShelf(make, server.folder if server and version == VERSIONS[0] else disk)
 
 
 @pytest.fixture

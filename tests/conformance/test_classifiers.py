@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 from toys import crop_of, examples, stage_cost, trunk_cost, write_starter
+from traces import spellings, traces
 
 from visualsearch.classifiers import CLASSIFIERS, load_classifier
 from visualsearch.classifiers.contract import Classifier, Example, Training
+from visualsearch.classifiers.forgetting import forget_buckets, learned
 from visualsearch.classifiers.tails import FORKS, read_tail
 from visualsearch.classifiers.training import train
 from visualsearch.datatypes import Crop, Matrix
@@ -196,6 +199,31 @@ def test_only_the_weights_and_the_card_are_left(trained: Trained) -> None:
     assert left == {"classifier/card.json", f"classifier/{card['file']}"}
 
 
+def test_a_forgotten_bucket_is_never_predicted_and_its_name_is_gone(trained: Trained, tmp_path: Path) -> None:
+    """The others share the probability as they did, as far as no centres were there to say more."""
+    shutil.copytree(trained.folder / "classifier", tmp_path / "classifier")
+    (old,) = (tmp_path / "classifier").glob(f"*{'.npz' if trained.kind == 'extractor' else '.keras'}")
+    assert learned(tmp_path) == BUCKETS
+    with old.open("rb") as seen:
+        assert forget_buckets(tmp_path, {"green disc": "forgotten-1"}) == "changed"
+        assert not any(seen.read())
+    assert (traces(tmp_path, spellings("green disc")), old.exists()) == ([], False)
+    classifier = load_classifier(trained.options, tmp_path, trained.extractor, trained.runtime)
+    assert classifier.buckets == ("blue disc", "forgotten-1", "red disc", "yellow disc")
+    assert classifier.fingerprint != trained.classifier.fingerprint
+    before, after = trained.classifier.predict(unseen()), classifier.predict(unseen())
+    np.testing.assert_allclose(after.sum(axis=1), 1, atol=1e-5)
+    assert not after[:, 1].any()
+    if trained.kind == "extractor" or "centres" not in {layer.name for layer in _tail(trained).layers}:
+        others = before[:, [0, 2, 3]]
+        np.testing.assert_allclose(after[:, [0, 2, 3]], others / others.sum(axis=1, keepdims=True), atol=1e-4)
+
+
+def _tail(trained: Trained) -> Any:
+    card = json.loads((trained.folder / "classifier" / "card.json").read_text(encoding="utf-8"))
+    return read_tail(trained.folder / "classifier" / card["file"])
+
+
 def test_a_changed_byte_is_refused(trained: Trained) -> None:
     card = json.loads((trained.folder / "classifier" / "card.json").read_text(encoding="utf-8"))
     path = trained.folder / "classifier" / card["file"]
@@ -235,8 +263,7 @@ def test_the_probabilities_are_the_softmax_of_the_pooled_features(trained: Train
     """Follow the saved numbers in NumPy from the trunk's pooled features to the probabilities."""
     if trained.kind != "head":
         return
-    card = json.loads((trained.folder / "classifier" / "card.json").read_text(encoding="utf-8"))
-    tail = read_tail(trained.folder / "classifier" / card["file"])
+    tail = _tail(trained)
     mean, variance = tail.get_layer("standard").get_weights()
     kernel, bias = tail.get_layer("logits").get_weights()
     pooled = np.asarray(trained.extractor.graph()(trained.extractor.batch(unseen())))

@@ -32,6 +32,7 @@ from tls_proxy import ALL, PAST, RULES, Authority, Gate, Rights, proxy
 
 from visualsearch import EngineError
 from visualsearch.cli import main
+from visualsearch.stores import elasticsearch_erasure
 from visualsearch.stores.elasticsearch_client import Connection
 from visualsearch.stores.elasticsearch_options import ElasticsearchOptions
 from visualsearch.stores.elasticsearch_trust import authority as trusting
@@ -476,6 +477,7 @@ def test_what_is_asked_needs_no_more_privileges_than_the_documentation_says(
     gallery = shop.folder / "gallery"
     (gallery / "red/torn.png").write_text("no picture")
     monkeypatch.setenv("ES_SEARCHING", searching)
+    monkeypatch.setattr(elasticsearch_erasure, "_left", told_once(elasticsearch_erasure._left))
     with guarded(shop, elasticsearch_server("8.19.0").addresses[0], certificates.served["good"], rights=rights) as gate:
 
         def ended(yml: Path, *arguments: str) -> int:
@@ -503,6 +505,17 @@ def test_what_is_asked_needs_no_more_privileges_than_the_documentation_says(
         privilege, who = documented[rule.request]
         assert privilege in rule.cluster | rule.index
         assert who == ("both" if rule.request in both else "indexing"), rule.request
+
+
+def told_once(left: Callable[..., tuple[int, bool]]) -> Callable[..., tuple[int, bool]]:
+    """Return a look at what is left on the disk that is asked for in earnest, and finds one document, and then none."""
+    found = iter([1])
+
+    def look(*arguments: Any) -> tuple[int, bool]:
+        left(*arguments)
+        return next(found, 0), False
+
+    return look
 
 
 def documented_requests() -> dict[str, tuple[str, str]]:

@@ -186,6 +186,12 @@ def losers(*ended: Ended) -> list[str]:
     return [one.told["slug"] for one in lost]
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait until servers have nothing on their disks of what was forgotten: test_stores.py does, once."""
+    monkeypatch.setattr("visualsearch.stores.elasticsearch.expunge", lambda *_: 0)
+
+
 def test_two_first_indexes_at_once_are_one(shops: Shops) -> None:
     """On two machines, batch by batch beside each other."""
     ended = shops.ended(shops.begin("one", "index"), shops.begin("two", "index"))

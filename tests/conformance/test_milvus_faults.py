@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from traces import traces
 
-from visualsearch.datatypes import Item, Matrix, Source
+from visualsearch.datatypes import Failure, Item, Matrix, Source
 from visualsearch.errors import EngineError, RefusedItems
 from visualsearch.stores.bruteforce import BruteForceShelf
 from visualsearch.stores.contract import Shelf, Store
 from visualsearch.stores.milvus import MilvusShelf
+from visualsearch.stores.milvus_client import Connection
 
 pytest.importorskip("pymilvus", reason="pip install 'visualsearch[milvus]'")
 
@@ -303,3 +305,32 @@ def test_a_server_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:
         shelf_in(tmp_path, uri="http://127.0.0.1:1", patience_s=0.5).live()
     assert caught.value.slug == "store-unreachable"
     assert str(caught.value).startswith("Milvus at http://127.0.0.1:1: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["upsert", "drop_collection", "rename_collection"])
+def test_an_erasing_that_is_interrupted_loses_no_tombstone(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the copy of what is remembered is whole, before the old one goes, and before the copy has its name."""
+    shelf = shelf_in(tmp_path)
+    published(shelf)
+    with closing(there(shelf)) as store:
+        store.bury([f"gone {i}" for i in range(5)])
+        store.record_failures([Failure("torn.jpg", "torn", Source("", ""))])
+    asked = Connection.ask
+
+    def failing(self: Connection, name: str, *what: Any, **how: Any) -> Any:
+        if name == method and str(what[0]).endswith(("_state", "_state_copy")):
+            raise KeyboardInterrupt
+        return asked(self, name, *what, **how)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Connection, "ask", failing)
+        shelf.erase(["c0"], ["torn.jpg"])
+    for _ in range(2):
+        with closing(there(shelf)) as store:
+            assert {f"gone {i}" for i in range(5)} <= store.buried()
+        assert shelf.erase(["c0"], ["torn.jpg"]) == ()
+    with closing(there(shelf)) as store:
+        assert (store.count(), store.failures(), len(store.buried())) == (19, [], 6)
+    assert traces(tmp_path, [b"torn.jpg"]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shelves import MakeShelf
+from traces import bits, spellings, traces
 
 from visualsearch.datatypes import Buckets, Failure, Found, Item, Matrix, Source
 from visualsearch.errors import EngineError
+from visualsearch.stores.bruteforce import BruteForceShelf
 from visualsearch.stores.contract import Shelf, Store
 from visualsearch.stores.milvus import MilvusShelf
 
@@ -447,3 +451,48 @@ def test_an_index_that_was_given_up_cannot_be_published(shelf: Shelf) -> None:
     given_up.close()
     with closing(shelf.live()) as live:
         assert live.dim == 3
+
+
+def test_what_is_erased_is_in_no_file(make_shelf: MakeShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted, buried or failed, in the live index, in one that is being built or one that was replaced and is open."""
+    name, dim, rng = f"Wilhelmina-{secrets.token_hex(6)}", 32, np.random.default_rng(0)
+    vectors = unit(*rng.standard_normal((40, dim)))
+    gone = [
+        Item(f"{name}-id-{i}", f"{name}/{i}.jpg", {"person": name}, (name,), Source(f"{i:064x}", name, name))
+        for i in range(3)
+    ]
+    stay = [item(i, "b", person="somebody") for i in range(37)]
+    failures = [Failure(f"{name}/torn.jpg", "torn", Source("", name)), Failure("ok.jpg", "torn", Source("", ""))]
+    failures.append(Failure(f"{name}/other.jpg", f"of {name}", Source("f" * 64, name)))
+    wanted = [*spellings(name), *(one for vector in vectors[:3] for one in bits(vector))]
+    shelf = make_shelf()
+    if make_shelf.disk is None:
+        monkeypatch.setattr("visualsearch.stores.elasticsearch.expunge", lambda *_: 0)
+    opened = []
+    for fingerprint in ("e", "f"):
+        successor = shelf.begin(fingerprint, dim)
+        successor.upsert([*gone, *stay], vectors)
+        successor.record_failures(failures)
+        shelf.publish(successor)
+        opened.append(shelf.live())
+    with closing(shelf.begin("g", dim)) as building:
+        building.upsert([*stay, *gone[:2]], vectors[[*range(3, 40), 0, 1]])
+        building.record_failures(failures)
+    with closing(shelf.live()) as live:
+        live.bury([gone[0].source.content])
+        live.delete([gone[2].id])
+    assert make_shelf.disk is None or isinstance(shelf, BruteForceShelf) or traces(make_shelf.disk, wanted)
+    remarks = shelf.erase({one.source.content for one in gone} | {"f" * 64}, {f"{name}/torn.jpg"})
+    if make_shelf.disk is not None:
+        assert (traces(make_shelf.disk, wanted), remarks) == ([], ())
+    for one in opened:
+        one.close()
+    with closing(shelf.live()) as live:
+        assert (live.count(), [one.path for one in live.failures()]) == (37, ["ok.jpg"])
+        assert {one.source.content for one in gone} <= live.buried()
+        np.testing.assert_array_equal(live.vectors([one.id for one in stay]), vectors[3:])
+    with closing(shelf.begin("g", dim)) as building:
+        shelf.publish(building)
+    with closing(shelf.live()) as live:
+        assert {one.path for page in live.pages() for one in page} <= {one.path for one in stay}
+        assert [one.path for one in live.failures()] == ["ok.jpg"]

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from visualsearch.classifiers.centres import MOST, Blend, Centres, choose, find, likely
+from visualsearch.classifiers.resnet50 import ResNet50Classifier
 from visualsearch.classifiers.tails import directions_of, new_tail, read_tail, with_centres
 from visualsearch.datatypes import Matrix
 from visualsearch.runtimes.frameworks import import_keras
@@ -88,6 +89,51 @@ def test_the_graph_computes_what_numpy_does(projected: bool, tmp_path: Path) -> 
     expected = 0.25 * by_head + 0.75 * by_centres
     np.testing.assert_allclose(read_tail(path).predict(pooled, verbose=0), expected, atol=1e-5)
     np.testing.assert_allclose(directions_of(tail, projection).predict(pooled, verbose=0), direction, atol=1e-5)
+
+    without, no_centres = tmp_path / "without.keras", tmp_path / "no centres.keras"
+    write_without(path, [0], without)
+    by_head[:, 0], powers[:, :2] = 0, 0
+    by_head /= by_head.sum(axis=1, keepdims=True)
+    nearest = powers / powers.sum(axis=1, keepdims=True)
+    by_centres = np.stack([np.zeros(30), nearest[:, 2], nearest[:, 3:].sum(axis=1)], axis=1)
+    forgot = read_tail(without)
+    np.testing.assert_allclose(
+        forgot.predict(pooled, verbose=0), 0.25 * by_head + 0.75 * by_centres, atol=1e-5, err_msg="forgotten"
+    )
+    np.testing.assert_allclose(forgot.get_layer("centres").get_weights()[0], centres.directions[2:].T, atol=1e-6)
+    assert not forgot.get_layer("logits").get_weights()[0][:, 0].any()
+    assert ResNet50Classifier.without(without, [], [0, 1]) is None, "no centres, and a single one"
+    write_without(without, [1, 2], no_centres)
+    assert "centres" not in {layer.name for layer in read_tail(no_centres).layers}
+    assert read_tail(no_centres).predict(pooled, verbose=0).sum(axis=1) == pytest.approx(np.ones(30), abs=1e-5)
+
+
+def write_without(path: Path, gone: list[int], target: Path) -> None:
+    write = ResNet50Classifier.without(path, gone, [])
+    assert write is not None
+    write(target)
+
+
+def test_of_a_bucket_that_lost_a_picture_no_centre_is_a_picture(tmp_path: Path) -> None:
+    """Three centres become one, their mean; the linear head and the other bucket's centres stay."""
+    keras, rng = import_keras(), np.random.default_rng(0)
+    inputs = keras.Input((4,))
+    graph = keras.Model(inputs, keras.layers.Identity(name="avg_pool")(inputs))
+    tail = new_tail(graph, "avg_pool", 2, rng.normal(size=(9, 4)).astype(np.float32), seed=0)
+    pictures = unit(rng.normal(size=(5, 4)))
+    path, target = tmp_path / "tail.keras", tmp_path / "merged.keras"
+    with_centres(tail, Centres(pictures, np.array([1, 0, 1, 0, 1])), Blend(0.5, 8.0), None).save(path)
+    write = ResNet50Classifier.without(path, [], [1])
+    assert write is not None
+    write(target)
+    merged = read_tail(target)
+    mean = pictures[[0, 2, 4]].mean(axis=0)
+    expected = [*pictures[[1, 3]], mean / np.linalg.norm(mean)]
+    np.testing.assert_allclose(merged.get_layer("centres").get_weights()[0].T, expected, atol=1e-6)
+    np.testing.assert_array_equal(merged.get_layer("members").get_weights()[0], [[1, 0], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(
+        merged.get_layer("logits").get_weights()[0], tail.get_layer("logits").get_weights()[0]
+    )
 
 
 def test_centres_without_a_say_leave_the_tail_as_it_is() -> None:

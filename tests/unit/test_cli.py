@@ -177,7 +177,11 @@ def test_why_and_why_not(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["-q"])
-    assert printed(capsys, "forget", "red/red00.png") == {"forgotten": ["red/red00.png"]}
+    told = printed(capsys, "forget", "red/red00.png")
+    assert (list(told), told["forgotten"]) == (["forgotten", "erased", "left"], ["red/red00.png"])
+    assert told["erased"][0].startswith("index: vectors, paths and columns of 1 item,")
+    assert any("report/report.html" in line for line in told["erased"])
+    assert any("pictures themselves are yours" in line for line in told["left"])
     assert printed(capsys, "forget", "--where", "label=blue")["forgotten"] == [
         f"blue/blue{i:02d}.png" for i in range(6)
     ]

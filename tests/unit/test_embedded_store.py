@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from visualsearch.errors import EngineError
 from visualsearch.stores.bucket_cache import entry_bytes
 from visualsearch.stores.embedded import CATALOGUE, EmbeddedShelf
 from visualsearch.stores.embedded_store import EmbeddedStore
-from visualsearch.stores.sqlite import store_errors
+from visualsearch.stores.sqlite import Database, store_errors
 
 DIM = 8
 
@@ -274,6 +275,44 @@ def test_what_is_deleted_leaves_no_trace_in_the_files(shelf: EmbeddedShelf, fold
     with closing(shelf.live()) as live:
         live.delete(["gone"])
     assert traces() == []
+
+
+def test_what_another_program_left_in_free_pages_is_erased(shelf: EmbeddedShelf, folder: Path) -> None:
+    """One that deletes without overwriting, as SQLite does unless it is told: the file is written anew."""
+    store = shelf.begin("f", DIM)
+    store.upsert([item(n, "b") for n in range(50)], rows(50))
+    shelf.publish(store)
+    file = folder / databases(folder)[0]
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA secure_delete = OFF")
+        other.executemany("INSERT INTO failures VALUES (?, 'Wilhelmina', '', '', '')", [(str(n),) for n in range(99)])
+        other.commit()
+        other.execute("DELETE FROM failures")
+        other.commit()
+    assert b"Wilhelmina" in file.read_bytes()
+    assert shelf.erase([], []) == ()
+    assert not [path for path in folder.iterdir() if b"Wilhelmina" in path.read_bytes()]
+    with closing(shelf.live()) as live:
+        assert live.count() == 50
+
+
+def test_a_reader_of_an_old_state_is_waited_for_and_named(
+    shelf: EmbeddedShelf, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log cannot be emptied while it reads; afterwards it can."""
+    monkeypatch.setattr("visualsearch.stores.embedded.Database", functools.partial(Database, timeout_s=0.1))
+    store = shelf.begin("f", DIM)
+    store.upsert([Item("gone", "Wilhelmina", {}, (), Source("c", "s"))], rows(1))
+    shelf.publish(store)
+    with closing(shelf.live()) as live:
+        assert isinstance(live, EmbeddedStore)
+        with live.database.reading() as db:
+            assert db.execute("SELECT count(*) FROM items").fetchone() == (1,)
+            with pytest.raises(EngineError, match="another process was reading") as caught:
+                shelf.erase(["c"], [])
+            assert caught.value.slug == "store-locked"
+        assert shelf.erase(["c"], []) == ()
+        assert not [path for path in folder.iterdir() if b"Wilhelmina" in path.read_bytes()]
 
 
 # ------------------------------------------------------------------------------- what goes wrong

@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from visualsearch.errors import EngineError
-from visualsearch.files import replacing, sha256, write_text
+from visualsearch.files import erase, erasing, replacing, sha256, write_text
 from visualsearch.model import fingerprint
 
 FORMAT = 1
+
+CARD = "card.json"
+"""In the folder ``classifier`` of a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Card:
 
 
 def save(folder: Path, card: Card, stem: str, suffix: str, write: Callable[[Path], None]) -> Card:
-    """Write the weights with ``write`` and then the card, and remove the classifier before; return the full card.
+    """Write the weights with ``write`` and then the card, and erase the classifier before; return the full card.
 
     Raises:
         EngineError: the disk is full or the folder cannot be written.
@@ -54,13 +57,14 @@ def save(folder: Path, card: Card, stem: str, suffix: str, write: Callable[[Path
         write(part)
     full = Card(**{**asdict(card), "file": target.name, "sha256": sha256(target)})
     try:
-        write_text(place / "card.json", json.dumps(asdict(full), indent=2, ensure_ascii=False) + "\n")
+        with erasing(place / CARD):
+            write_text(place / CARD, json.dumps(asdict(full), indent=2, ensure_ascii=False) + "\n")
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     for old in place.glob(f"*{stem}-*{suffix}"):
         if old != target:
-            old.unlink(missing_ok=True)
+            erase(old)  # it knows pictures that may have been forgotten since
     return full
 
 
@@ -71,7 +75,7 @@ def load(folder: Path, name: str, train: str, trunk: str) -> tuple[Card, Path]:
         EngineError: it is missing, damaged or of a newer format, or was trained with other
             options or on another extractor.
     """
-    card = _read(folder / "classifier" / "card.json")
+    card = read_card(folder / "classifier" / CARD)
     if (card.name, card.train) != (name, train):
         asked = f"the YAML asks for {name} (train: {train})"
         message = f"{folder}: the classifier was trained as {card.name} (train: {card.train}); {asked}: run train."
@@ -89,7 +93,12 @@ def load(folder: Path, name: str, train: str, trunk: str) -> tuple[Card, Path]:
     return card, path
 
 
-def _read(path: Path) -> Card:
+def read_card(path: Path) -> Card:
+    """Return a classifier's card.
+
+    Raises:
+        EngineError: it is missing, damaged or of a newer format.
+    """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         newer = int(plain["format"]) > FORMAT

@@ -6,7 +6,7 @@ A picture is compared with each centre, the mean of pictures that are alike (Men
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,20 @@ def members(centres: Centres, buckets: int) -> Matrix:
     """Return (centres, buckets): 1 where a centre is of a bucket."""
     belongs: Matrix = np.eye(buckets, dtype=np.float32)[centres.buckets]
     return belongs
+
+
+def fewer(centres: Centres, gone: Collection[int], merged: Collection[int]) -> Centres:
+    """Return the centres without those of the buckets ``gone``, and one for each of ``merged``: the mean of theirs.
+
+    >>> some = Centres(np.array([[1, 0], [0, 1], [0, -1]], np.float32), np.array([0, 0, 1]))
+    >>> fewer(some, [1], [0]).directions.astype(float).round(2).tolist()
+    [[0.71, 0.71]]
+    """
+    apart = np.isin(centres.buckets, [*gone, *merged], invert=True)
+    there = np.intersect1d(np.asarray(merged, np.intp), centres.buckets)
+    means = [centres.directions[centres.buckets == bucket].mean(axis=0, keepdims=True) for bucket in there]
+    directions = [centres.directions[apart], *map(unit, means)]
+    return Centres(np.concatenate(directions), np.concatenate([centres.buckets[apart], there]))
 
 
 def choose(

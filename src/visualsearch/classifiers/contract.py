@@ -16,6 +16,9 @@ from visualsearch.runtimes.contract import Batch, Runtime
 if TYPE_CHECKING:
     import keras
 
+NEVER = -1e4
+"""A logit that gives no probability, and is a number in half precision too."""
+
 
 class Classifier(Protocol):
     """Crop → probability of each bucket."""

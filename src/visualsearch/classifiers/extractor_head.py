@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from visualsearch import plugins
 from visualsearch.classifiers import artefact
-from visualsearch.classifiers.contract import Curve, Job, Training
+from visualsearch.classifiers.contract import NEVER, Curve, Job, Training
 from visualsearch.classifiers.split import remarks, split
 from visualsearch.datatypes import Crop, Matrix, Vector
 from visualsearch.errors import EngineError
@@ -80,13 +80,16 @@ class ExtractorHead:
     def load(cls, options: Options, folder: Path, extractor: Extractor, runtime: Runtime) -> Self:
         """Read what ``train`` wrote."""
         card, path = artefact.load(folder, options.name, "head", extractor.fingerprint)
-        try:
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return cls(card, extractor, file["kernel"], file["bias"])
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise EngineError(
-                f"{path}: the classifier cannot be read ({error}): run train.", slug="classifier-damaged"
-            ) from error
+        return cls(card, extractor, *_read(path))
+
+    @staticmethod
+    def without(weights: Path, gone: Sequence[int], merged: Sequence[int]) -> Callable[[Path], None] | None:
+        """Return what writes the weights without the rows of ``gone``; no row stands for a single picture."""
+        if not gone:
+            return None
+        kernel, bias = _read(weights)
+        kernel[:, gone], bias[gone] = 0, NEVER
+        return lambda target: np.savez(target, kernel=kernel, bias=bias)
 
     def classify(self, vectors: Matrix) -> Matrix:
         """Return (n, buckets) probabilities of (n, dim) embeddings."""
@@ -98,6 +101,17 @@ class ExtractorHead:
     def predict(self, crops: Sequence[Crop]) -> Matrix:
         """Return (n, buckets) probabilities."""
         return self.classify(self._extractor.embed(crops))
+
+
+def _read(path: Path) -> tuple[Matrix, Vector]:
+    """Return kernel and bias of a file."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return file["kernel"], file["bias"]
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise EngineError(
+            f"{path}: the classifier cannot be read ({error}): run train.", slug="classifier-damaged"
+        ) from error
 
 
 def _embedded(job: Job) -> Matrix:

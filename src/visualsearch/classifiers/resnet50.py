@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from visualsearch import plugins
 from visualsearch.classifiers import artefact
 from visualsearch.classifiers.contract import Job, Training, Trunk
-from visualsearch.classifiers.tails import alone, joined, read_tail
+from visualsearch.classifiers.tails import alone, joined, read_tail, without_buckets
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.extractors.applications import ApplicationExtractor
 from visualsearch.extractors.contract import Extractor
@@ -77,6 +77,12 @@ class ResNet50Classifier:
         trunk = cls.trunk_for(options, extractor, runtime, folder)
         card, path = artefact.load(folder, options.name, options.train, identity(trunk))
         return cls(card, path, trunk, runtime)
+
+    @staticmethod
+    def without(weights: Path, gone: Sequence[int], merged: Sequence[int]) -> Callable[[Path], None] | None:
+        """Return what writes the tail without head and centres of ``gone``; of ``merged`` one centre is left, the mean."""
+        tail = without_buckets(read_tail(weights), gone, merged)
+        return None if tail is None else tail.save
 
     @staticmethod
     def trunk_for(options: Options, extractor: Extractor, runtime: Runtime, folder: Path) -> Trunk:

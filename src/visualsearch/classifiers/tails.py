@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visualsearch.classifiers.centres import Blend, Centres, members
+from visualsearch.classifiers.centres import Blend, Centres, fewer, members
+from visualsearch.classifiers.contract import NEVER
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import EngineError
 from visualsearch.runtimes.frameworks import import_keras
@@ -96,6 +98,30 @@ def soften(tail: keras.Model, temperature: float) -> None:
     """Divide the logits by a temperature, in place."""
     layer = tail.get_layer("logits")
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
+
+
+def without_buckets(tail: keras.Model, gone: Sequence[int], merged: Sequence[int]) -> keras.Model | None:
+    """Return the tail in which the buckets ``gone`` are never likely and no centre of ``merged`` is a single picture.
+
+    Of ``gone``, the rows of the linear head are zero and there are no centres; ``merged`` have one,
+    the mean. Without centres to merge there is nothing to do for ``merged`` alone: then it is None.
+    """
+    head = tail.get_layer("logits")
+    kernel, bias = head.get_weights()
+    kernel[:, gone], bias[gone] = 0, NEVER
+    head.set_weights([kernel, bias])
+    names = {layer.name for layer in tail.layers}
+    if "centres" not in names:
+        return tail if gone else None
+    owners = tail.get_layer("members").get_weights()[0].argmax(axis=1)
+    centres = fewer(Centres(tail.get_layer("centres").get_weights()[0].T, owners), gone, merged)
+    if len(centres.buckets) == len(owners) and not gone:
+        return None
+    share = float(tail.get_layer("share_of_centres").scale) if len(centres.buckets) else 0.0
+    blend = Blend(share, float(tail.get_layer("sharpness").scale))
+    projection = tail.get_layer("projection").get_weights()[0] if "projection" in names else None
+    linear = import_keras().Model(tail.input, tail.get_layer("probabilities").output, name="tail")
+    return with_centres(linear, centres, blend, projection)
 
 
 def joined(graph: keras.Model, tail: keras.Model, fork: str) -> keras.Model:

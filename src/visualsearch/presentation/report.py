@@ -12,6 +12,7 @@ from typing import Any
 from visualsearch.datatypes import Answer
 from visualsearch.evaluation.runs import RunRow
 from visualsearch.files import write_text
+from visualsearch.model import GENERATOR
 from visualsearch.presentation import figures, sections
 from visualsearch.presentation.galleries import Pictures, query_section, selected, worst_section
 from visualsearch.presentation.markup import Markup, join, tag
@@ -72,6 +73,7 @@ def _page(title: str, lead: str, parts: Sequence[Section]) -> str:
     links = [tag("li", tag("a", part.title, href=f"#{part.name}")) for part in parts]
     return Template(_resource("report.html")).substitute(
         title=join(title),
+        generator=join(GENERATOR),
         lead=join(unbroken(lead)),
         light=_variables(LIGHT),
         dark=_variables(DARK),

@@ -142,6 +142,17 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
         console.print(f"  {line}")
 
 
+def print_forgotten(
+    pictures: str, erased: Sequence[str], left: Sequence[str], *, console: Console | None = None
+) -> None:
+    """Print how many pictures were forgotten, what was erased with them, and what is left to the user."""
+    console = console or stdout_console()
+    _say(console, f"forgot {pictures}", "")
+    for title, lines in (("erased", erased), ("left to you", left)):
+        for line in lines:
+            _say(console, f"  {title:<12}{line}", "")
+
+
 def print_findings(findings: Sequence[tuple[str, str, str]], *, console: Console | None = None) -> None:
     """Print what ``check`` found: a level (ok, note, problem), what it is about, and a sentence."""
     console = console or stdout_console()

@@ -15,6 +15,7 @@ from visualsearch.datatypes import Matrix
 from visualsearch.errors import VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.forgetting import BEGUN
 from visualsearch.stages.indexing import bucket_column
 from visualsearch.stores.contract import Store
 from visualsearch.stores.ranking import Ranking
@@ -109,6 +110,9 @@ def starter_advice(settings: Application) -> str | None:
 
 
 def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
+    if parts.model.card().get("forgetting") == BEGUN:
+        says = "a run was interrupted, and what it should erase may be on the disk still: run forget again"
+        yield Finding("problem", "forget", says)
     damaged = parts.model.damaged()
     if damaged:
         yield Finding("problem", "model", f"{', '.join(damaged)} differ from the card: run train again")

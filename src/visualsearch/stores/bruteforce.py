@@ -197,6 +197,16 @@ class BruteForceShelf:
         self._live, self._building = contents, None
         store.close()
 
+    def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        """Remove items and failures; there is nothing on the disk."""
+        for one in filter(None, (self._live, self._building)):
+            with one.lock:
+                one.buried.update(contents)
+                one.items = {key: pair for key, pair in one.items.items() if pair[0].source.content not in contents}
+                failed = one.failures.items()
+                one.failures = {p: f for p, f in failed if p not in paths and f.source.content not in contents}
+        return ()
+
 
 def _compared(item: Item, route: Buckets, where: Mapping[str, str]) -> bool:
     inside = route is None or not item.buckets or not route.isdisjoint(item.buckets)

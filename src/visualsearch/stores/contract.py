@@ -112,3 +112,16 @@ class Shelf(Protocol):
         Processes that still have the old one open go on searching it.
         """
         ...
+
+    def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        """Leave nothing on the disk of what was deleted, of these ``contents``, and of failures under these ``paths``.
+
+        Deleting alone promises that nothing is found any more; this, that nothing can be read from
+        the store's files: items with their vectors, paths and columns, and failures are overwritten
+        or written anew without them. It holds for the live index, for one that is being built, and for
+        those that are kept for whoever has them open. What may survive for good is returned, a sentence each.
+
+        Raises:
+            EngineError: somebody was in the way; done again later, it completes.
+        """
+        ...

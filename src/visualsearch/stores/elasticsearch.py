@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from visualsearch.errors import EngineError
 from visualsearch.stores.contract import Store
 from visualsearch.stores.elasticsearch_catalogue import Catalogue, Version, Versions, searching
 from visualsearch.stores.elasticsearch_client import Connection
+from visualsearch.stores.elasticsearch_erasure import expunge
 from visualsearch.stores.elasticsearch_options import ElasticsearchOptions, index_name
 from visualsearch.stores.elasticsearch_state import State
 from visualsearch.stores.elasticsearch_store import ElasticsearchStore
@@ -110,6 +111,38 @@ class ElasticsearchShelf:
                 self._replace(catalogue, store, there)
                 self._state(connection).drop_others([one.handle for one in catalogue.read().by_number.values()])
         store.close()
+
+    def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        """Merge what was deleted, or is of these contents, out of the index; see ``contract.Shelf``.
+
+        A version that was replaced is removed: whoever has it open is told to open the new one.
+
+        Raises:
+            EngineError: documents were left after patience (``store-busy``).
+        """
+        with self._connected() as connection:
+            catalogue, state = Catalogue(connection, self._base), self._state(connection)
+            there = catalogue.read()
+            kept = [version for version in (there.live, there.next) if version is not None]
+            if not kept:
+                return ()
+            catalogue.remove([version for version in there.by_number.values() if version not in kept])
+            state.drop_others([version.handle for version in kept])
+            state.bury(contents)
+            for version in kept:
+                store = self._store(connection, version)
+                store.refresh()
+                store.remove_buried()
+                failures = state.failures(version.handle)
+                state.clear_failures(version.handle, {one.path for one in failures if one.source.content in contents})
+                state.clear_failures(version.handle, paths)
+            names = [*(version.name for version in kept), state.index]
+            if left := expunge(connection, names):
+                reason = f"{left} documents that were deleted are on the disk still"
+                raise connection.error(
+                    "store-busy", reason, "wait until nobody else writes to it, and run forget again"
+                )
+        return ()
 
     def _replace(self, catalogue: Catalogue, store: ElasticsearchStore, there: Versions) -> None:
         store.remove_buried()

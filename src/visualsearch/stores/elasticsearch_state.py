@@ -36,8 +36,8 @@ class State:
 
     def __init__(self, connection: Connection, index: str) -> None:
         """Read and write ``index``."""
+        self.index = index
         self._connection = connection
-        self._index = index
         self._bulk = Bulk(connection, index, alias=False, refresh=True)
 
     def create(self) -> None:
@@ -45,8 +45,8 @@ class State:
 
         def make(client: Any) -> None:
             # 400: another process, or this one a moment ago, has made it
-            if not client.indices.exists(index=self._index):
-                client.options(ignore_status=400).indices.create(index=self._index, **BODY)
+            if not client.indices.exists(index=self.index):
+                client.options(ignore_status=400).indices.create(index=self.index, **BODY)
 
         self._connection.ask(make)
 
@@ -89,7 +89,7 @@ class State:
     def _all(self, kind: str, of: str | None) -> Iterator[dict[str, Any]]:
         terms = [{"term": {"kind": kind}}, *([{"term": {"of": of}}] if of is not None else [])]
         asked: dict[str, Any] = {
-            "index": self._index,
+            "index": self.index,
             "query": {"bool": {"filter": terms}},
             "sort": [{"key": "asc"}],
             "size": PAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from sqlite3 import Connection
@@ -21,6 +21,8 @@ from visualsearch.stores.sqlite_schema import create_tables
 
 CATALOGUE = "embedded.sqlite"
 """Says which index is live and which one is being built; changing it is what publishes."""
+
+INDEXES = "embedded-*.sqlite"
 
 
 class EmbeddedShelf:
@@ -92,6 +94,32 @@ class EmbeddedShelf:
         store.close()
         self._sweep()
 
+    def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        """Write every index anew without what was deleted or is of these contents; see ``contract.Shelf``.
+
+        Raises:
+            EngineError: another process was reading or writing all the while (``store-locked``).
+        """
+        with store_errors(self._folder):
+            if not self._catalogue.exists():
+                return ()
+        held = []
+        with self._changing() as db:  # no index is begun or published meanwhile
+            for path in self._leftovers(db):
+                remove_unused(path, overwrite=True)
+            for path in sorted(self._folder.glob(INDEXES)):
+                with closing(Database(path)) as database:
+                    with database.writing() as index:
+                        tables.erase(index, contents, paths)
+                    held += [] if database.rewrite() else [path]
+        if held:
+            message = (
+                f"{held[0]}: another process was reading all the while, so what was deleted is in the log still: "
+                "wait for it and run forget again."
+            )
+            raise EngineError(message, slug="store-locked")
+        return ()
+
     def _replace(self, catalogue: Connection, live: str | None, store: EmbeddedStore) -> None:
         with ExitStack() as stack:
             retiring = None
@@ -138,7 +166,7 @@ class EmbeddedShelf:
 
     def _leftovers(self, db: Connection) -> list[Path]:
         named = {_entry(db, "live"), _entry(db, "building")}
-        return [path for path in self._folder.glob("embedded-*.sqlite") if path.name not in named]
+        return [path for path in self._folder.glob(INDEXES) if path.name not in named]
 
 
 def _entry(db: Connection, role: str) -> str | None:

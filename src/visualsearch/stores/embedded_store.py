@@ -132,7 +132,7 @@ class EmbeddedStore:
     def clear_failures(self, paths: Collection[str]) -> None:
         """Drop the failures of these paths."""
         with self._writing() as db:
-            db.executemany("DELETE FROM failures WHERE path = ?", ((as_text(path),) for path in paths))
+            tables.clear_failures(db, paths)
 
     def bury(self, contents: Collection[str]) -> None:
         """Remember content hashes (SHA-256) that must never be indexed again."""

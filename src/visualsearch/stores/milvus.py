@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from visualsearch.errors import EngineError
@@ -13,6 +14,11 @@ from visualsearch.stores.milvus_store import MilvusStore
 
 MOST_DIMENSIONS = 32_768
 """Of a vector."""
+
+OF_A_SERVER = (
+    "Milvus: what was deleted leaves its storage when its own garbage collection comes by, which no client can make it "
+    "do: dataCoord.gc in its configuration says when"
+)
 
 
 class MilvusShelf:
@@ -111,3 +117,53 @@ class MilvusShelf:
         finally:
             connection.close()
         store.close()
+
+    def erase(self, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        """Delete what is of these contents, and write a file anew; see ``contract.Shelf`` and what is returned.
+
+        An index that is being built in a file is given up, and begun anew by the next rebuild.
+        """
+        if self._options.is_file and not self._path.exists():
+            return ()
+        connection = Connection(self._options, self._path)
+        try:
+            with connection.lock:
+                return self._erased(connection, contents, paths)
+        finally:
+            connection.close()
+
+    def _erased(self, connection: Connection, contents: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+        catalogue = Catalogue(connection, self._base)
+        there = catalogue.read() if catalogue.state.open() else None
+        if there is None or there.live is None:
+            return ()
+        catalogue.state.bury(contents)
+        kept = [version for version in (there.live, there.next) if version is not None]
+        for version in kept:
+            connection.load(version.name)
+            MilvusStore(connection, version, catalogue).remove_buried()
+            failures = catalogue.state.failures(version.name)
+            gone = {one.path for one in failures if one.source.content in contents or one.path in paths}
+            catalogue.state.clear_failures(version.name, gone)
+        catalogue.remove_others({version.name for version in kept})
+        if connection.is_lite:
+            _write_anew(connection, catalogue, there.live)
+            catalogue.state.write_anew()
+            return ()
+        for version in kept:
+            connection.ask("flush", version.name)
+            connection.ask("compact", version.name)
+        return (OF_A_SERVER,)
+
+
+def _write_anew(connection: Connection, catalogue: Catalogue, live: Version) -> None:
+    """Put a copy in the place of the live version, and remove all others with their files."""
+    version = catalogue.create(live.fingerprint, live.dim)
+    if version is None:
+        raise connection.error("store-busy", "another index is being begun")
+    old, new = (MilvusStore(connection, one, catalogue) for one in (live, version))
+    for page in old.pages():
+        new.upsert(page, old.vectors([item.id for item in page]))
+    new.record_failures(old.failures())
+    catalogue.swap(version)
+    catalogue.remove_others({version.name})

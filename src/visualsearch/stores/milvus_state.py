@@ -25,13 +25,20 @@ class State:
         """Read and write ``collection``."""
         self._connection = connection
         self._collection = collection
+        self._copy = f"{collection}_copy"
 
     def open(self) -> bool:
         """Make ready what there is, and return whether it is there."""
-        there = bool(self._connection.ask("has_collection", self._collection))
+        there = self._is_there(self._collection)
+        if not there and self._is_there(self._copy):  # its writing was interrupted when it was whole
+            self._connection.ask("rename_collection", self._copy, self._collection)
+            there = True
         if there:
             self._connection.load(self._collection)
         return there
+
+    def _is_there(self, collection: str) -> bool:
+        return bool(self._connection.ask("has_collection", collection))
 
     def create(self) -> None:
         """Make the collection where it is not there yet."""
@@ -77,6 +84,15 @@ class State:
         """Forget all about a version."""
         for page in self._connection.rows(self._collection, [], f'of == "{of}"'):
             self._drop([row["key"] for row in page])
+
+    def write_anew(self) -> None:
+        """Put a copy in the collection's place: the files of Milvus Lite keep what was dropped until it merges them."""
+        self._connection.ask("drop_collection", self._copy)
+        State(self._connection, self._copy).create()
+        for page in self._connection.rows(self._collection, ["kind", "of", "data"], size=AT_ONCE):
+            self._connection.ask("upsert", self._copy, [{**row, "vector": NOTHING} for row in page])
+        self._connection.ask("drop_collection", self._collection)
+        self.open()
 
     def _put(self, kind: str, of: str, named: Mapping[str, Mapping[str, Any]]) -> None:
         rows = [

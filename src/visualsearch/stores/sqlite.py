@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from visualsearch.errors import EngineError
+from visualsearch.files import erase
 
 FULL_BELOW = 1 << 20
 """Free bytes below which an input/output error is told as a full disk (SQLite does not say)."""
@@ -171,6 +172,16 @@ class Database:
         with store_errors(self.path), self._lease() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def rewrite(self) -> bool:
+        """Write the file anew without what was deleted, and empty its log; False where a reader holds an old state."""
+        with store_errors(self.path), self._writing, self._lease() as connection:
+            # What was deleted is zeros in the log: first over the old pages, then a file without them,
+            # whose way through the log overwrites that from its beginning.
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            connection.execute("VACUUM")
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
+
     def close(self) -> None:
         """Close every connection, those at work as soon as they are done."""
         self._closed = True
@@ -182,7 +193,7 @@ class Database:
                 self._idle.pop().close()
 
 
-def remove_unused(path: Path) -> None:
+def remove_unused(path: Path, *, overwrite: bool = False) -> None:
     """Remove a database with its log, unless some connection, here or elsewhere, has it open."""
     with store_errors(path):
         probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)
@@ -195,7 +206,8 @@ def remove_unused(path: Path) -> None:
         finally:
             probe.close()
         for suffix in ("-wal", "-shm", ""):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            file = path.with_name(path.name + suffix)
+            erase(file) if overwrite else file.unlink(missing_ok=True)
 
 
 def as_text(value: str) -> str | bytes:

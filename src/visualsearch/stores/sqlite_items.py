@@ -151,11 +151,26 @@ def forget(db: sqlite3.Connection, contents: Collection[str]) -> None:
     remove(db, [from_text(item) for item in doomed])
 
 
+def erase(db: sqlite3.Connection, contents: Collection[str], paths: Collection[str]) -> None:
+    """Bury contents, and remove their items and failures, and the failures of ``paths``."""
+    bury(db, contents)
+    doomed = {as_text(content) for content in contents}
+    rows = db.execute("SELECT id, content FROM items")  # the contents have no index: one look at all of them
+    remove(db, [from_text(item) for item, content in rows.fetchall() if content in doomed])
+    gone = [one.path for one in failures(db) if one.path in paths or one.source.content in contents]
+    clear_failures(db, gone)
+
+
 def record_failures(db: sqlite3.Connection, failures: Sequence[Failure]) -> None:
     """Remember failures, one for each path."""
     rows = ((f.path, f.reason, f.source.content, f.source.stamp, f.source.look) for f in failures)
     statement = "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)"
     db.executemany(statement, (tuple(map(as_text, row)) for row in rows))
+
+
+def clear_failures(db: sqlite3.Connection, paths: Collection[str]) -> None:
+    """Drop the failures of these paths."""
+    db.executemany("DELETE FROM failures WHERE path = ?", ((as_text(path),) for path in paths))
 
 
 def failures(db: sqlite3.Connection) -> list[Failure]:
