@@ -37,7 +37,7 @@ class ResNet50Classifier:
 
         name: str = "resnet50"
         weights: str | None = None
-        """``starter``, ``published`` or ``file:PATH``; null takes the extractor's where it is a ResNet50."""
+        """``starter``, ``published``, ``file:PATH`` or ``random``; null takes the extractor's where it is a ResNet50."""
         train: Literal["head", "last_block", "all"] = "last_block"
         """``all`` costs a query a second pass."""
         epochs: PositiveInt | None = None
