@@ -57,10 +57,11 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--lfw", type=Path, help="a folder with a sub-folder for each person, and pairs.txt")
     parser.add_argument("--caltech", type=Path, help="a folder with a sub-folder for each category")
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "baselines", help="where everything goes")
-    parser.add_argument("--limit", type=int, metavar="PEOPLE", help="only so many people, always the same ones")
-    parser.add_argument("--categories", type=int, help="only so many categories, the first ones")
+    parser.add_argument("--limit", type=positive, metavar="PEOPLE", help="only so many people, always the same ones")
+    parser.add_argument("--categories", type=positive, help="only so many categories, the first ones")
     parser.add_argument("--only", default="", metavar="ID,ID", help="only these systems")
     parser.add_argument("--also", type=Path, action="append", default=[], help="a further configuration for people")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of every file")
     parser.add_argument("--published", action="store_true", help="take the published weights everywhere")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -71,6 +72,17 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     if unknown:
         parser.error(f"--only: expected some of {', '.join(sorted(known))}; received {', '.join(sorted(unknown))}")
     return given
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1; received {text}")
+    return int(text)
 
 
 def systems_of(given: argparse.Namespace) -> list[System]:
@@ -101,7 +113,7 @@ def task_of(given: argparse.Namespace) -> Task:
     if given.caltech is not None:
         categories = split(given.caltech.absolute(), out / "categories", given.categories)
         os.environ["CALTECH101"] = str(categories.gallery)
-    return Task(out, folder, pairs, categories, given.published)
+    return Task(out, folder, pairs, categories, given.published, tuple(given.set))
 
 
 def one_row(given: argparse.Namespace, task: Task) -> int:

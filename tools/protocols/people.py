@@ -123,7 +123,13 @@ def _stem(name: str, number: str) -> str:
 
 
 def part(folder: Path, limit: int, place: Path) -> Path:
-    """Return a folder of links to ``limit`` people: the ten, those of the pairs fold by fold, then others at random."""
+    """Return a folder of links to ``limit`` people: the ten, those of the pairs fold by fold, then others at random.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder of pictures; there is no such folder.", slug="gallery-missing")
     people = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     pairs = read_pairs(folder / PAIRS) if (folder / PAIRS).is_file() else []
     rest = np.random.default_rng(0).permutation(len(people))

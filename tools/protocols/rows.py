@@ -33,19 +33,21 @@ NOT_PUBLISHED = "not measured with the published weights"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Where pictures come from, where everything goes, and whether published weights are to be taken."""
+    """Where pictures come from, where everything goes, and whether published weights are wanted everywhere."""
 
     out: Path
     people: Path | None = None
     pairs: Path | None = None
     categories: Categories | None = None
     published: bool = False
+    overrides: tuple[str, ...] = ()
+    """What is set beside every file, as behind ``--set``."""
 
 
 def row_of(system: System, task: Task, progress: Progress) -> Row:
     """Measure a system, or say in a sentence why that is not possible."""
-    overrides = ("extractor.weights=published",) if task.published and system.had else ()
-    place = Place(system.file, task.out / "models" / system.id, overrides)
+    published = ("extractor.weights=published",) if task.published and system.had else ()
+    place = Place(system.file, task.out / "models" / system.id, (*task.overrides, *published))
     row: Row = {"id": system.id, "data": system.data, "system": system.title, "claim": system.claim, "had": system.had}
     row |= {"weights": weights_of(place.settings()), "store": place.settings().store.name, "measured": False}
     try:
