@@ -20,10 +20,11 @@ from published import randomised, write_legacy
 
 from tools.elasticsearch.java import Missing
 from tools.protocols import categories, indexing
-from tools.protocols.indexing import Place, ready
+from tools.protocols.indexing import EMBEDDED, Place
 from tools.protocols.people import PAIRS, People
 from tools.protocols.rows import NOT_PUBLISHED, Row, Task, row_of
 from tools.protocols.systems import CONFIGS, SYSTEMS
+from visualsearch import VisualSearch
 from visualsearch.extractors import facenet_network, weights
 from visualsearch.progress import silent
 from visualsearch.runtimes.frameworks import import_keras
@@ -105,18 +106,23 @@ def measured(system: str, task: Task, patch: pytest.MonkeyPatch) -> Row:
 def vectors_of(system: str, task: Task) -> dict[str, np.ndarray]:
     """Return each picture's vector, out of the index that was kept."""
     place = Place(BY_ID[system].file, task.out / "models" / system, task.overrides)
-    with ready(place, silent, train=False) as done, closing(done.search._parts.shelf.live()) as store:  # type: ignore[type-var]
-        [items] = store.pages()
-        return dict(zip([item.path for item in items], store.vectors([item.id for item in items]), strict=True))
+    with VisualSearch(place.settings(EMBEDDED)) as search:
+        store = search._parts.shelf.live()
+        assert store is not None
+        with closing(store):
+            [items] = store.pages()
+            return dict(zip([item.path for item in items], store.vectors([item.id for item in items]), strict=True))
 
 
 def hit_rate(vectors: dict[str, np.ndarray], paths: tuple[str, ...]) -> float:
     """Count again how often the nearest other picture shows the same person."""
     hits = []
     for path in paths:
+        if path not in vectors:
+            hits.append(False)
+            continue
         others = {other: float(vectors[path] @ vectors[other]) for other in vectors if other != path}
-        best = max(others, key=lambda other: others[other]) if path in vectors else ""
-        hits.append(Path(best).parent == Path(path).parent)
+        hits.append(Path(max(others, key=lambda other: others[other])).parent == Path(path).parent)
     return float(np.mean(hits))
 
 
