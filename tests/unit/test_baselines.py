@@ -25,7 +25,7 @@ from tools.protocols.people import PAIRS, People
 from tools.protocols.rows import NOT_PUBLISHED, Row, Task, row_of
 from tools.protocols.systems import CONFIGS, SYSTEMS
 from visualsearch import VisualSearch
-from visualsearch.extractors import facenet_network, weights
+from visualsearch.extractors import facenet_network
 from visualsearch.progress import silent
 from visualsearch.runtimes.frameworks import import_keras
 
@@ -54,10 +54,9 @@ class NoServer:
 
 @pytest.fixture(scope="module", autouse=True)
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have small starter weights, a small FaceNet where DeepFace has its own, small kernels of VGG16, and no Java."""
+    """Have a small FaceNet where DeepFace has its own, and no Java."""
     folder = tmp_path_factory.mktemp("weights")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "STARTER_FOLDERS", (toys.write_starter(folder / "starter", side=32),))
         patch.setattr(facenet_network, "REPEATS", {"Block35": 1, "Block17": 1, "Block8": 1})
         (folder / ".deepface" / "weights").mkdir(parents=True)
         network = randomised(facenet_network.build(128), 1, centred=True)

@@ -63,9 +63,10 @@ def measured_people(place: Place, task: Task, system: System, progress: Progress
     assert task.people is not None
     people = People.of(task.people)
     with ready(place, progress, train=False) as done, closing(_store(done)) as store:
-        run = searched(store, people, progress)
+        rerank = done.search.settings.search.rerank
+        run = searched(store, people, rerank, progress)
         cost = with_peak(place.out / "cost.json", done.cost)
-        montage = _draw(answers(store, people, run, people.ten), people, system, task.out)
+        montage = _draw(answers(store, people, run, people.ten, rerank), people, system, task.out)
     return {"store": done.store, "figures": _people_figures(run, people, task.pairs), **_costs(cost, run), **montage}
 
 
@@ -78,8 +79,8 @@ def _people_figures(run: Run, people: People, pairs: Path | None) -> dict[str, A
         "split": figures.split_accuracy(near, codes),
         "left_in": {str(k): figures.left_in(near, codes, k) for k in (1, 2, 3)},
         "itself_first": figures.itself_first(near),
-        "leave_one_out": figures.leave_one_out(near, codes),
-        "ten": figures.found_of_ten(near, codes, people.ten),
+        "leave_one_out": figures.leave_one_out(run.ranked, codes),
+        "ten": figures.found_of_ten(run.ranked, codes, people.ten),
         "verification": verified(read_pairs(pairs), people, run.places, run.vectors) if pairs else None,
     }
 
