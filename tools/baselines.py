@@ -67,7 +67,10 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     if given.lfw is None and given.caltech is None:
         parser.error("expected --lfw FOLDER, --caltech FOLDER or both")
-    known = {system.id for system in systems_of(given)}
+    listed = [system.id for system in systems_of(given)]
+    known = set(listed)
+    if len(listed) > len(known):
+        parser.error("--also: expected a file name that no other system has")
     unknown = set(filter(None, given.only.split(","))) - known
     if unknown:
         parser.error(f"--only: expected some of {', '.join(sorted(known))}; received {', '.join(sorted(unknown))}")
@@ -109,6 +112,7 @@ def task_of(given: argparse.Namespace) -> Task:
         pairs = folder / people.PAIRS if (folder / people.PAIRS).is_file() else None
         if given.limit is not None:
             folder = people.part(folder, given.limit, out / "people")
+        people.People.of(folder)  # a folder without pictures is told at once, not once for each system
         os.environ["LFW"] = str(folder)
     if given.caltech is not None:
         categories = split(given.caltech.absolute(), out / "categories", given.categories)

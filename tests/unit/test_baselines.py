@@ -153,6 +153,15 @@ def test_each_configuration_for_people_runs_and_its_figures_are_those_of_its_vec
         assert drawn.width > 500
 
 
+def test_what_was_embedded_is_not_embedded_again(people: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    once, cost = measured("lfw", people, monkeypatch), people.out / "models" / "lfw" / "cost.json"
+    before = json.loads(cost.read_text())
+    again = measured("lfw", people, monkeypatch)
+    after = json.loads(cost.read_text())
+    assert (after["pictures"], after["seconds"]) == (before["pictures"], before["seconds"]) and after["pictures"] == 6
+    assert again["figures"] == once["figures"]
+
+
 @pytest.mark.parametrize("system", ["s4", "caltech101"])
 def test_each_configuration_for_categories_runs_and_s4_compares_one_category_alone(
     system: str, shapes: Task, monkeypatch: pytest.MonkeyPatch
@@ -203,5 +212,9 @@ def test_the_command_writes_a_row_for_each_system_also_where_nothing_could_be_me
         text = (out / page).read_text()
         assert NOT_PUBLISHED in text and "S3b: MTCNN" in text and "its training" not in text.partition("S3b")[0]
     assert len(list((out / "people").iterdir())) == 2
+    nowhere = subprocess.run(
+        [*command[:2], "--lfw", str(tmp_path / "none")], capture_output=True, text=True, timeout=200
+    )
+    assert nowhere.returncode == 3 and "expected a folder of pictures; there is no such folder" in nowhere.stderr
     wrong = subprocess.run([*command[:2], "--limit", "0"], capture_output=True, text=True, timeout=200)
     assert (wrong.returncode, wrong.stderr.splitlines()[-1][-42:]) == (2, "expected a whole number from 1; received 0")

@@ -115,7 +115,7 @@ def test_an_item_that_goes_meanwhile_leaves_the_order_of_the_store(store: Store)
 @pytest.mark.parametrize(
     ("rerank", "sentence"),
     [
-        ("{}", "search.rerank.least is missing: it has no default. Example: search: {rerank: {least: 0.945}}."),
+        ("{}", "search.rerank.least is missing: it has no default. Example: search: {rerank: {least: 0.95}}."),
         ("{least: 2}", "search.rerank.least: expected less than 1; received 2."),
         ("{leest: 0.9}", "search.rerank.leest: unknown key. Did you mean 'least'?"),
         ("{least: 0.9, name: graph}", "search.rerank.name: expected 'expansion'; received 'graph'."),

@@ -118,7 +118,7 @@ def _draw(shown: list[Answer], people: People, system: System, out: Path) -> Row
         return whose[str(answer.query.path)] == people.names[people.number[hit.path]]
 
     path = out / "pictures" / f"{system.id}.png"
-    draw_montage(shown, people.folder, _picture, path, judge=judge, title=system.title, hits=SHOWN)
+    draw_montage(shown, people.folder, _picture, path, judge=judge, title=_title(system), hits=SHOWN)
     return {"pictures": path.relative_to(out).as_posix()}
 
 
@@ -133,9 +133,14 @@ def _draw_categories(found: Evaluation, gallery: Path, system: System, out: Path
 
     path = out / "pictures" / f"{system.id}.png"
     shown = [answer for answer, _ in chosen]
-    draw_montage(shown, gallery, _picture, path, judge=judge, title=system.title, hits=SHOWN)
+    draw_montage(shown, gallery, _picture, path, judge=judge, title=_title(system), hits=SHOWN)
     return {"pictures": path.relative_to(out).as_posix()}
 
 
 def _picture(answer: Answer) -> Path | None:
     return Path(answer.query.path) if answer.query.path is not None else None
+
+
+def _title(system: System) -> str:
+    """Return the title in letters that the montage's font has."""
+    return system.title.replace(" →", ",")
