@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-elasticsearch elasticsearch test soak check format docs lock clean
+.PHONY: help demo demo-elasticsearch elasticsearch baselines test soak check format docs lock clean
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -20,6 +20,9 @@ demo-elasticsearch: $(READY) ## the same on an Elasticsearch of its own: every h
 
 elasticsearch: $(READY) ## start an Elasticsearch at port 9200 to try things out, until Ctrl-C (Java, Maven; ARGS=--help)
 	$(BIN)/python tools/elasticsearch start --port 9200 $(ARGS)
+
+baselines: $(READY) ## measure earlier systems and ours in one table: LFW=FOLDER CALTECH=FOLDER or one of them (ARGS=--help)
+	$(BIN)/python tools/baselines.py $(if $(LFW),--lfw "$(LFW)") $(if $(CALTECH),--caltech "$(CALTECH)") $(ARGS)
 
 test: check ## all checks and tests but the long ones
 	$(BIN)/python -m pytest -q tests -m "not soak"

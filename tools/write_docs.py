@@ -43,10 +43,20 @@ def configuration() -> str:
         if "$ref" in key:
             section = whole["$defs"][key["$ref"].rpartition("/")[2]]
             parts.append(f"\n## {name}\n\n{section['description']}\n\n{_table(section['properties'])}")
+            parts.extend(_nested(f"{name}.{inner}", whole, one) for inner, one in section["properties"].items())
         elif "oneOf" in key:
             parts.append(f"\n## {name}\n\n{key['description']}\n")
             parts.extend(_plugin(name, options) for options in key["oneOf"] if not _elsewhere(options))
     return "".join(parts)
+
+
+def _nested(name: str, whole: Schema, key: Schema) -> str:
+    """Return the part of a key that has keys of its own; nothing for any other."""
+    refs = [one["$ref"] for one in key.get("anyOf", []) if "$ref" in one]
+    if not refs:
+        return ""
+    section = whole["$defs"][refs[0].rpartition("/")[2]]
+    return f"\n### {name}\n\n{section['description']}\n\n{_table(section['properties'])}"
 
 
 def _elsewhere(options: Schema) -> bool:
@@ -81,6 +91,8 @@ def _kinds(key: Schema) -> str:
 def _kind(key: Schema) -> str:
     if "enum" in key:
         return ", ".join(f"`{one}`" for one in key["enum"])
+    if "$ref" in key:
+        return "keys"
     if "const" in key:
         return f"`{key['const']}`"
     if key.get("format") == "path":

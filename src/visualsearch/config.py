@@ -26,6 +26,7 @@ from visualsearch.errors import ConfigError
 from visualsearch.files import located
 from visualsearch.kinds import DEFAULTS, plugin_options
 from visualsearch.plugins import Options, Settings
+from visualsearch.reranking import Expansion
 from visualsearch.secrets import hidden_in
 
 
@@ -141,6 +142,8 @@ class SearchSettings(Settings):
 
     k: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Number of hits."""
+    rerank: Expansion | None = None
+    """Put hits in order anew: see below. null: as the store found them."""
 
 
 class RuntimeSettings(Settings):

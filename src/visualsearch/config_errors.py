@@ -110,8 +110,8 @@ def _mistake(
         hint = _hint(str(key[-1]), _known(model, one["loc"][:-1]), owners)
         return mistake(document, key, "unknown-key", f"unknown key.{hint}")
     if one["type"] == "missing":
-        example = "Example: gallery: {folder: photos/}."
-        sentence = f"{document.named(key)} is missing: it has no default. {example}"
+        example = "search: {rerank: {least: 0.95}}" if key[0] == "search" else "gallery: {folder: photos/}"
+        sentence = f"{document.named(key)} is missing: it has no default. Example: {example}."
         return Mistake(_line(document.place(key)), "missing-key", sentence)
     if one["type"] in ("value_error", "path-template"):
         slug = "bad-value" if one["type"] == "value_error" else one["type"]

@@ -272,7 +272,7 @@ def test_the_sample_file_has_every_key_with_its_default() -> None:
         assert set(written[section]) == set(known), section
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "resources/configs").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted((ROOT / "resources/configs").rglob("*.yaml")), ids=lambda file: file.stem)
 def test_the_other_configurations_load(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_written", {})
     for name in ("CALTECH101", "LFW"):

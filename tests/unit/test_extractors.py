@@ -92,7 +92,10 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     ("options", "sentence"),
     [
         ({"name": "vgg16", "weights": "starter"}, "starter weights exist for resnet50 only; received name 'vgg16'"),
-        ({"name": "resnet50", "weights": "imagenet"}, "expected starter, published or file:PATH; received 'imagenet'"),
+        (
+            {"name": "resnet50", "weights": "imagenet"},
+            "expected starter, published, random or file:PATH; received 'imagenet'",
+        ),
         ({"name": "vgg16", "dim": 513}, "vgg16 has 512 features; received 513"),
         ({"name": "vgg61"}, "expected one of convnext_base, .*; received 'vgg61'"),
         ({"name": "vgg16", "dim": 0}, "greater than 0"),

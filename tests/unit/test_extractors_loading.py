@@ -19,7 +19,7 @@ from published import randomised, write_legacy
 from visualsearch.errors import EngineError
 from visualsearch.extractors.loading import build, load_file
 from visualsearch.extractors.networks import NETWORKS
-from visualsearch.extractors.weights import Weights
+from visualsearch.extractors.weights import Weights, find_weights
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.frameworks import import_keras
 
@@ -208,6 +208,18 @@ def test_vgg16s_file_for_resnet50_is_refused_with_both_shapes(keras: Any, tmp_pa
     with pytest.raises(EngineError, match=sentence) as raised:
         build(NETWORKS["resnet50"], SIDE, Weights("file", "hash", path))
     assert raised.value.slug == "weights-mismatch"
+
+
+def test_random_weights_are_those_of_he_and_the_same_each_time(keras: Any) -> None:
+    one, other = (build(NETWORKS["mobilenet"], SIDE, find_weights("mobilenet", "random")) for _ in range(2))
+    for mine, twin in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(twin))
+    inputs = {"conv1": 27, "conv_dw_13": 9, "conv_pw_13": 1024}
+    for name, number in inputs.items():
+        drawn = np.asarray(one.get_layer(name).weights[0])
+        assert np.sqrt((drawn**2).mean()) == pytest.approx((2 / number) ** 0.5, rel=0.1)
+    first, second = answers(one)
+    assert np.isfinite(first).all() and not np.allclose(first, second)
 
 
 DEEPER = (

@@ -37,7 +37,7 @@ class ResNet50Classifier:
 
         name: str = "resnet50"
         weights: str | None = None
-        """``starter``, ``published`` or ``file:PATH``; null takes the extractor's where it is a ResNet50."""
+        """``starter``, ``published``, ``file:PATH`` or ``random``; null takes the extractor's where it is a ResNet50."""
         train: Literal["head", "last_block", "all"] = "head"
         """How much of the network learns the gallery's buckets. The starter's card says what more than the head gave:
         nothing that could be told from chance, for a longer training, and with ``all`` a second pass for each query."""

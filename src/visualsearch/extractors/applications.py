@@ -19,7 +19,7 @@ from visualsearch.extractors.loading import build
 from visualsearch.extractors.networks import NETWORKS, PREPROCESSING
 from visualsearch.extractors.preparation import in_chunks, squeeze, unit
 from visualsearch.extractors.reduction import fit_reduction, load_reduction, save_reduction
-from visualsearch.extractors.weights import STARTERS, find_weights
+from visualsearch.extractors.weights import STARTERS, WORDS, find_weights
 from visualsearch.model import fingerprint
 from visualsearch.runtimes.contract import Batch, Runtime
 
@@ -44,7 +44,8 @@ class ApplicationExtractor(GraphExtractor):
 
         name: str = "resnet50"
         weights: str | None = None
-        """``starter``, ``published`` or ``file:PATH``; null is ``starter`` where there is one."""
+        """``starter``, ``published``, ``file:PATH`` or ``random``, to measure what was not learned; null is ``starter``
+        where there is one."""
         dim: PositiveInt | None = None
         """Reduce to so many dimensions by a PCA that is fitted at the first index; null: as many as the network has."""
         discriminant: Annotated[int, Field(gt=0, le=FEATURES)] | None = None
@@ -56,10 +57,12 @@ class ApplicationExtractor(GraphExtractor):
         def _consistent(self) -> Self:
             if self.name not in NETWORKS:
                 raise ValueError(f"name: expected one of {', '.join(sorted(NETWORKS))}; received {self.name!r}.")
-            if self.source not in ("starter", "published") and not self.source.startswith("file:"):
-                near = difflib.get_close_matches(self.source, ("starter", "published"), n=1)
+            if self.source not in WORDS and not self.source.startswith("file:"):
+                near = difflib.get_close_matches(self.source, WORDS, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"weights: expected starter, published or file:PATH; received {self.weights!r}.{hint}")
+                raise ValueError(
+                    f"weights: expected starter, published, random or file:PATH; received {self.weights!r}.{hint}"
+                )
             if self.source == "starter" and self.name not in STARTERS:
                 starters = ", ".join(STARTERS)
                 raise ValueError(

@@ -43,13 +43,27 @@ def build(network: Network, side: int, weights: Weights) -> keras.Model:
     framework = import_keras()
     constructor = getattr(framework.applications, network.constructor)
     shape = {"include_top": False, "pooling": "avg", "input_shape": (side, side, 3)}
-    if weights.path is None:
+    if weights.source == "published":
         with _downloading(framework, network.constructor):
             published: keras.Model = constructor(weights="imagenet", **shape)
             return published
     graph: keras.Model = constructor(weights=None, **shape)
-    load_file(graph, weights.path)
+    if weights.path is None:
+        _draw(graph)
+    else:
+        load_file(graph, weights.path)
     return graph
+
+
+def _draw(graph: keras.Model) -> None:
+    """Give every kernel random values (He et al. 2015, section 2.2), the same each time; all else is as Keras begins."""
+    rng = np.random.default_rng(0)
+    for variable in graph.weights:
+        shape = tuple(variable.shape)
+        if variable.path.endswith("kernel"):
+            depthwise = len(shape) == 4 and shape[-1] == 1
+            inputs = np.prod(shape[:2] if depthwise else shape[:-1])
+            variable.assign((rng.standard_normal(shape) * np.sqrt(2 / inputs)).astype(np.float32))
 
 
 def load_file(graph: keras.Model, path: Path) -> None:

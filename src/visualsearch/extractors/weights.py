@@ -16,6 +16,9 @@ from visualsearch.errors import EngineError
 from visualsearch.extractors.networks import PREPROCESSING
 from visualsearch.files import sha256
 
+WORDS = ("starter", "published", "random")
+"""What ``weights`` may say beside ``file:PATH``."""
+
 STARTERS = ("resnet50",)
 """The networks that this project trained itself."""
 
@@ -35,7 +38,7 @@ STARTER_FOLDERS = (PACKAGE / "starter", PACKAGE.parents[1] / "models" / "starter
 class Weights:
     """Weights that were found; ``identity`` changes whenever their values do.
 
-    ``path`` is None for those that Keras downloads. A starter's card adds the input's side and
+    ``path`` is None for those that Keras downloads, and for random ones. A starter's card adds the input's side and
     preprocessing, its file perhaps a projection (features, dim).
     """
 
@@ -48,7 +51,7 @@ class Weights:
 
 
 def find_weights(name: str, source: str) -> Weights:
-    """Return the weights of network ``name`` that ``source`` (starter, published, file:PATH) means.
+    """Return the weights of network ``name`` that ``source`` (one of ``WORDS``, or file:PATH) means.
 
     PATH may be a folder that holds one weights file.
 
@@ -60,6 +63,8 @@ def find_weights(name: str, source: str) -> Weights:
     if source == "published":
         # Keras checks what it downloads against the hashes in its own code.
         return Weights(source, f"published {name}")
+    if source == "random":
+        return Weights(source, f"random 1 {name}")
     path = Path(source.removeprefix("file:")).expanduser()
     if path.is_dir():
         path = _only_file(path)

@@ -169,6 +169,7 @@ class Parts:
             "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
             self.bucket_column,
             self.model.card().get("index", {}).get("values", {}),
+            self.settings.search.rerank,
         )
 
     @property

@@ -76,6 +76,7 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
     reach = searcher.reach(request)
     total = reach.router.total
     routed = retrieve(searcher.store, embedded, searcher.plans(embedded, request, reach.router), reach)
+    searcher.settle(embedded.vectors, routed, request.k)
     hits = {hit.id: hit for hit in routed[0].found.hits}
     found = [hits[item.id] for item in items if item.id in hits]
     if found:
@@ -91,6 +92,10 @@ def why_not(parts: Parts, searcher: Searcher, image: Picturelike, path: str, req
         return _why_not_probed(name, items[0], embedded.probabilities, searcher, rank)
     within = searcher.store.search(embedded.vectors, total, [probed], request.where)[0]
     hit = next(hit for hit in within.hits if hit.path == name)
+    if hit.rank <= request.k:
+        return (
+            f"{name} was at rank {hit.rank} (score {hit.score:.3f}); search.rerank put it after the {request.k} hits."
+        )
     return f"{name} is at rank {hit.rank} (score {hit.score:.3f}), after the {request.k} hits that were asked for."
 
 

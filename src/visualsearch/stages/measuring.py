@@ -175,13 +175,16 @@ def _searched(
     known = [memo.entries[question.key] for question in questions]
     guesses = stacked([one.probabilities for one in known])
     embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
-    depth = DEPTH + max(len(question.left_out) for question in questions)
+    depth = searcher.depth(DEPTH) + max(len(question.left_out) for question in questions)
     start = time.perf_counter()
     routed, total = _retrieved(searcher, embedded, Request(depth, enough=DEPTH))
     search_ms = (time.perf_counter() - start) * 1000 / len(questions)
     everything, _ = _retrieved(searcher, embedded, Request(depth, exhaustive=True))
+    for answered in (routed, everything):
+        for question, each in zip(questions, answered, strict=True):
+            each.found = _without(each.found, question.left_out, searcher.depth(DEPTH))
+        searcher.settle(embedded.vectors, answered, DEPTH)
     for question, one, near, far in zip(questions, known, routed, everything, strict=True):
-        near.found, far.found = (_without(found, question.left_out) for found in (near.found, far.found))
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
         query = Query(str(question.picture.file), one.box)
         answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
@@ -196,9 +199,9 @@ def _retrieved(searcher: Searcher, embedded: Embedded, request: Request) -> tupl
     return retrieve(searcher.store, embedded, plans, reach), reach.router.total
 
 
-def _without(found: Found, left_out: frozenset[str]) -> Found:
-    """Return the first hits that are not left out, ranked anew."""
-    kept = [hit for hit in found.hits if hit.id not in left_out][:DEPTH]
+def _without(found: Found, left_out: frozenset[str], depth: int) -> Found:
+    """Return the first ``depth`` hits that are not left out, ranked anew."""
+    kept = [hit for hit in found.hits if hit.id not in left_out][:depth]
     return Found(tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1)), found.compared)
 
 

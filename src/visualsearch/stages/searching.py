@@ -9,12 +9,14 @@ from pathlib import Path
 
 from visualsearch import routing
 from visualsearch.crops.contract import Cropper, why_nothing
-from visualsearch.datatypes import Answer, Crop, Pixels, Query
+from visualsearch.datatypes import Answer, Crop, Matrix, Pixels, Query
 from visualsearch.embedder import Embedded, Embedder
 from visualsearch.errors import PictureError
 from visualsearch.images import Picturelike, to_pixels
+from visualsearch.reranking import Expansion
 from visualsearch.routing import Plan, Router
 from visualsearch.stages.cropping import Cropped, crop_batch, cropped
+from visualsearch.stages.reranking import reranked
 from visualsearch.stages.retrieval import Reach, Retrieved, retrieve
 from visualsearch.stores.contract import Store
 
@@ -67,6 +69,7 @@ class Searcher:
     bucket_column: str | None = None
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What the gallery's columns have, as the last index found it."""
+    rerank: Expansion | None = None
 
     def answer(self, prepared: Sequence[Prepared], request: Request) -> list[Answer]:
         """Return the answers for crops that are ready; those without a crop get their reason."""
@@ -77,6 +80,7 @@ class Searcher:
         start = time.perf_counter()
         reach = self.reach(request)
         retrieved = retrieve(self.store, embedded, self.plans(embedded, request, reach.router), reach)
+        self.settle(embedded.vectors, retrieved, request.k)
         search_ms = _ms_since(start) / max(len(ready), 1)
         results = iter(retrieved)
         return [
@@ -91,7 +95,17 @@ class Searcher:
         counts, total = self.store.bucket_counts(), self.store.count()
         router = Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
         values = self.values if self.bucket_column is None else {**self.values, self.bucket_column: counts.keys()}
-        return Reach(router, self.ladder, request.k, request.where, request.enough or request.k, values)
+        return Reach(router, self.ladder, self.depth(request.k), request.where, request.enough or request.k, values)
+
+    def depth(self, k: int) -> int:
+        """Return how many hits must come from the store so that ``k`` are left in their final order."""
+        return k if self.rerank is None else max(k, self.rerank.among)
+
+    def settle(self, vectors: Matrix, retrieved: Sequence[Retrieved], k: int) -> None:
+        """Put the hits of each row in their final order and keep ``k``; in place."""
+        found = reranked(self.store, vectors, [one.found for one in retrieved], self.rerank, k)
+        for one, settled in zip(retrieved, found, strict=True):
+            one.found = settled
 
     def prepare(self, image: Picturelike) -> list[Prepared]:
         """Decode and crop one picture; a picture that cannot be searched is one entry with its reason."""
