@@ -57,6 +57,7 @@ def networks(given: Namespace) -> dict[str, str]:
 def prove_rendered(name: str, data: Path, given: Namespace, work: Path) -> dict[str, Any]:
     """Print the tables of a rendered set and return what the card keeps of them."""
     starter = given.weights.parent
+    default = default_of(data, starter, work / "default")  # now: the file may change while the rest is measured
     colours = measured(f"{name}: colour histogram", proof.RENDERED, proof_rows.rendered_colours, data, side_of(given))
     found: dict[str, Found] = {"colour histogram": colours}
     for number, (row, weights) in enumerate(networks(given).items()):
@@ -70,9 +71,7 @@ def prove_rendered(name: str, data: Path, given: Namespace, work: Path) -> dict[
         of = (data, str(starter), tail, starter, work / tail, like)
         row = f"this starter, train: {tail}"
         tails[tail] = found[row] = measured(f"{name}: {row}", proof.RENDERED, proof_rows.rendered, *of)
-    found[DEFAULT] = measured(
-        f"{name}: {DEFAULT}", proof.RENDERED, proof_rows.rendered, *default_of(data, starter, work / "default")
-    )
+    found[DEFAULT] = measured(f"{name}: {DEFAULT}", proof.RENDERED, proof_rows.rendered, *default)
     rows = {row: proof.figures(one, proof.RENDERED) for row, one in found.items()}
     size = proof_card.set_of(data)
     show(f"{name}: {described(size)}", rows, NOTE)
