@@ -317,6 +317,48 @@ def test_a_gallery_that_moved_embeds_nothing_and_another_one_is_refused(gallery:
         assert (counts(summary), summary.former_gallery) == ({"added": 12}, moved)
 
 
+@pytest.mark.parametrize("cells", [4, 2])  # with the extractor that made it, and with another
+def test_an_index_that_this_model_never_made_is_not_replaced_by_another_gallerys(
+    gallery: Path, tmp_path: Path, cells: int
+) -> None:
+    with opened(gallery) as search:
+        search.index()
+        expected = contents(search)
+    (tmp_path / "model" / "card.json").unlink()  # as a second machine finds an index in a server
+    with opened(gallery) as search:
+        assert indexed(search) == ({"unchanged": 18}, 0)
+    (tmp_path / "model" / "card.json").unlink()
+    other = paint_gallery(tmp_path / "other", labels=("violet",))
+    for number, picture in enumerate(other.rglob("*.png")):
+        paint(picture, seed=1000 + number)
+    for rebuild in (False, True):
+        with opened(other, cells=cells) as search, pytest.raises(DataError, match="another gallery's") as raised:
+            search.index(rebuild=rebuild)
+        assert "one of 18 pictures, 18 of which are not here" in str(raised.value)
+    source = VisualSearch(search.settings.model_copy(update={"out": tmp_path / "source"}))
+    with source, opened(other, cells=cells) as target:
+        source.index()
+        with pytest.raises(DataError, match="another gallery's"):
+            source.copy_to(target)
+    with opened(gallery) as search:
+        assert contents(search) == expected
+    with opened(other, cells=cells) as search:
+        assert counts(search.index(prune=True))["added"] == 6
+
+
+def test_a_copy_takes_along_what_was_fitted(gallery: Path, tmp_path: Path) -> None:
+    with opened(gallery) as search:
+        search.index()
+        for name in ("pca.npz", "discriminant.npz"):
+            (tmp_path / "model" / name).write_text(name)
+        with VisualSearch(search.settings.model_copy(update={"out": tmp_path / "copy"})) as target:
+            search.copy_to(target)
+    assert [(tmp_path / "copy" / name).read_text() for name in ("pca.npz", "discriminant.npz")] == [
+        "pca.npz",
+        "discriminant.npz",
+    ]
+
+
 def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_more(
     gallery: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

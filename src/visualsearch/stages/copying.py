@@ -9,9 +9,11 @@ from visualsearch.errors import DataError, UsageError
 from visualsearch.files import replacing
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.indexing import foreign
 from visualsearch.stores.contract import Store
 
-PCA = "pca.npz"
+FITTED = ("pca.npz", "discriminant.npz")
+"""What an extractor learned from the gallery, as files of the model folder."""
 
 AT_ONCE = 8_000
 """Items that are written in one call: enough for a store that sends several requests at once."""
@@ -23,7 +25,8 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
     The target's index is replaced only when the copy is whole.
 
     Raises:
-        DataError: the source has no index, or one made by another extractor than its YAML names.
+        DataError: the source has no index, or one made by another extractor than its YAML names; or the target's
+            store has one of another gallery, which the target never made.
         UsageError: source and target are the same store, or the target's YAML names another extractor.
     """
     live = source.shelf.live()
@@ -35,7 +38,8 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
         if live.fingerprint != source.embedding_fingerprint:
             message = "copy: the index was made with another extractor than the YAML names. Run `visualsearch index`."
             raise DataError(message, slug="index-stale")
-        _copy_pca(source, target)
+        _refuse_other_gallery(live, target)
+        _copy_fitted(source, target)
         if live.fingerprint != target.embedding_fingerprint:
             message = (
                 "copy --to: expected a YAML with the same crop and extractor; it names others, whose searches could "
@@ -73,12 +77,24 @@ def _drop_what_was_lost(successor: Store, live: Store) -> None:
         successor.delete([item for item in ids if item not in kept])
 
 
-def _copy_pca(source: Parts, target: Parts) -> None:
-    """Give a target without a PCA the source's, before its extractor looks for one."""
-    kept, wanted = source.model.path / PCA, target.model.path / PCA
-    if kept.exists() and not wanted.exists():
-        with replacing(wanted) as part:
-            shutil.copyfile(kept, part)
+def _refuse_other_gallery(live: Store, target: Parts) -> None:
+    stored, gone = foreign(target, {item.path for page in live.pages() for item in page})
+    if gone * 2 > stored:
+        message = (
+            f"copy --to: expected a store with an index of these pictures, or none; received one of {stored} pictures, "
+            f"{gone} of which are not in the source: it is another gallery's. Nothing was changed; give the other YAML a "
+            "`name:` or a `store.index` of its own."
+        )
+        raise DataError(message, slug="other-gallery")
+
+
+def _copy_fitted(source: Parts, target: Parts) -> None:
+    """Give a target that lacks what was fitted the source's, before its extractor looks for it."""
+    for name in FITTED:
+        kept, wanted = source.model.path / name, target.model.path / name
+        if kept.exists() and not wanted.exists():
+            with replacing(wanted) as part:
+                shutil.copyfile(kept, part)
 
 
 def _copy_card(source: Parts, target: Parts) -> None:

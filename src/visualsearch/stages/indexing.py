@@ -9,24 +9,18 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from visualsearch.changes import Changes, diff
-from visualsearch.datatypes import Item, Matrix
+from visualsearch.datatypes import Item
 from visualsearch.errors import DataError, EngineError, PictureError
-from visualsearch.extractors.contract import LearnedExtractor
 from visualsearch.files import exclusive
 from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, require_column
 from visualsearch.images import read
 from visualsearch.progress import Progress
-from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.filters import known_values
-from visualsearch.stages.writing import BATCH, BucketsOf, IndexSummary, Writer, described
+from visualsearch.stages.fitting import fit_extractor
+from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer
 from visualsearch.stores.contract import Store
-
-FITTING_SAMPLE = 4096
-"""Pictures on which an extractor is fitted at most."""
 
 
 def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> IndexSummary:
@@ -44,7 +38,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     column = bucket_column(parts, listing.columns)
     with exclusive(parts.model.path):
         former = former_gallery(parts)
-        if former is not None and not prune:
+        if not prune:
             _refuse_other_gallery(parts, listing, former)
         fit_extractor(parts, listing, progress)
         with filling(parts, rebuild) as store:
@@ -138,44 +132,6 @@ def reassign(store: Store, pages: Iterable[Sequence[Item]], assign: BucketsOf) -
     return moved
 
 
-def fit_extractor(parts: Parts, listing: Listing, progress: Progress) -> None:
-    """Fit what the extractor learns from the gallery, where it is wanted and missing, on a sample of it."""
-    extractor = parts.extractor
-    if not isinstance(extractor, LearnedExtractor) or not extractor.unfitted:
-        return
-    sample = sampled(parts, listing.pictures)
-    rows: list[Matrix] = []
-    groups: list[str] = []
-    done = 0
-    for some in batches(described(sample, parts.cropper), BATCH):
-        rows.append(extractor.raw([crop for one in some for crop in one.crops]))
-        groups.extend(group_of(parts, one.picture) for one in some for _ in one.crops)
-        done += len(some)
-        progress("fitting the extractor", done, len(sample))
-    extractor.fit(np.concatenate(rows), groups, parts.settings.runtime.seed)
-
-
-def sampled(parts: Parts, pictures: Sequence[Picture]) -> list[Picture]:
-    """Return the pictures of randomly chosen groups, all of each, until there are enough."""
-    of_group: defaultdict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        of_group[group_of(parts, picture)].append(picture)
-    groups = list(of_group.values())
-    order = np.random.default_rng(parts.settings.runtime.seed).permutation(len(groups))
-    chosen = [picture for number in order for picture in groups[number]]
-    return sorted(chosen[:FITTING_SAMPLE], key=lambda picture: picture.path)
-
-
-def group_of(parts: Parts, one: Picture | Item) -> str:
-    """Return what must not be torn apart with this one: its group, or else its picture."""
-    return one.columns.get(group_column(parts), one.path)
-
-
-def group_column(parts: Parts) -> str:
-    """Return the column that names the groups: the YAML's, or ``instance`` where it says nothing."""
-    return parts.settings.gallery.group or "instance"
-
-
 def _hash(picture: Picture) -> str | None:
     try:
         return content_hash(read(picture.file))
@@ -200,21 +156,39 @@ def former_gallery(parts: Parts) -> Path | None:
     return Path(folder)
 
 
-def _refuse_other_gallery(parts: Parts, listing: Listing, former: Path) -> None:
-    """Refuse to put another gallery's index in the place of one that this extractor cannot use.
-
-    One that it can use is compared by content instead, as soon as the changes are known.
-    """
-    live = parts.shelf.live()
+def foreign(parts: Parts, paths: Collection[str]) -> tuple[int, int]:
+    """Return how many pictures a live index has that this model never made, and how many of them are not in ``paths``."""
+    live = None if parts.model.card().get("index") else parts.shelf.live()
     if live is None:
+        return 0, 0
+    with closing(live):
+        stored = {item.path for page in live.pages() for item in page}
+    return len(stored), len(stored - set(paths))
+
+
+def _refuse_other_gallery(parts: Parts, listing: Listing, former: Path | None) -> None:
+    """Refuse to put another gallery's index in the place of one that this extractor cannot use, or never made.
+
+    One that it can use and made is compared by content instead, as soon as the changes are known.
+    """
+    paths = {picture.path for picture in listing.pictures}
+    stored, gone = foreign(parts, paths)
+    if gone * 2 > stored:
+        message = (
+            f"{listing.folder}: expected an index of these pictures in the store, or none; received one of {stored} "
+            f"pictures, {gone} of which are not here: it is another gallery's. Nothing was changed; give this YAML a "
+            "`name:` or a `store.index` of its own, or run `index --prune` to replace it."
+        )
+        raise DataError(message, slug="other-gallery")
+    live = parts.shelf.live() if former is not None else None
+    if live is None or former is None:
         return
     with closing(live):
         if live.fingerprint == parts.embedding_fingerprint:
             return
-        stored = {item.path for page in live.pages() for item in page}
-    gone = stored - {picture.path for picture in listing.pictures}
-    if len(gone) * 2 > len(stored):
-        raise _other_gallery(listing, former, len(gone), len(stored))
+        held = {item.path for page in live.pages() for item in page}
+    if len(held - paths) * 2 > len(held):
+        raise _other_gallery(listing, former, len(held - paths), len(held))
 
 
 def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, former: Path | None) -> None:

@@ -21,7 +21,7 @@ from visualsearch.gallery import Picture, file_of, list_pictures
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.indexing import group_column
+from visualsearch.stages.fitting import group_column
 from visualsearch.stages.judging import Judge, Question, relevant_column
 from visualsearch.stages.lookalikes import near_duplicates
 from visualsearch.stages.memo import STAGES, QueryMemo, stacked

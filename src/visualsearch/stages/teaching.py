@@ -16,7 +16,8 @@ from visualsearch.gallery import file_of
 from visualsearch.images import decode, read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.indexing import bucket_column, buckets_of, group_of, reassign
+from visualsearch.stages.fitting import group_of
+from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
 
 NEAR = 0.1
 """Share of a box by which its edges may move when the picture is cropped again; arithmetic alone moves them by a pixel."""
