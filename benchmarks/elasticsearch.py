@@ -31,7 +31,7 @@ import elasticsearch  # noqa: E402
 import numpy as np  # noqa: E402
 
 from benchmarks.stores.searching import searching  # noqa: E402
-from benchmarks.stores.server import PATIENCE_S, TYPES, Bench, say  # noqa: E402
+from benchmarks.stores.server import PATIENCE_S, TYPES, USUAL, Bench, say  # noqa: E402
 from benchmarks.stores.tables import goals, searching_table, writing_table  # noqa: E402
 from benchmarks.stores.vectors import BUCKETS, DIM, K, Truth, gallery  # noqa: E402
 from benchmarks.stores.writing import writing  # noqa: E402
@@ -49,7 +49,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--version", choices=VERSIONS, default=VERSIONS[0], help="of the server")
     add("--vectors", type=positive, default=100_000, help="how many are searched")
-    add("--types", nargs="+", choices=TYPES, default=TYPES, help="of index; a large graph takes long to build")
+    add("--types", nargs="+", choices=TYPES, default=USUAL, help="of index; a large graph takes long to build")
     add("--queries", type=positive, default=50, help="searches of each kind in a repetition")
     add("--repetitions", type=positive, default=5, help="of everything that is timed")
     add("--bulk", type=positive, default=20_000, help="vectors that each repetition writes anew")

@@ -82,6 +82,9 @@ def cases(bench: Bench, stores: dict[str, Store], segments: dict[str, int], open
         yield Case("routed, `hnsw`", True, finder(stores["hnsw"], made, True), segments["hnsw"])
         for case in along_the_graph(bench, opened):
             yield replace(case, segments=segments["hnsw"])
+    for kind in (kind for kind in stores if kind.startswith("int8")):
+        yield Case(f"routed, `{kind}`", True, finder(stores[kind], made, True), segments[kind])
+        yield Case(f"exhaustive, `{kind}`", False, finder(stores[kind], made, False), segments[kind])
     yield Case("routed, embedded store", True, finder(stores["embedded"], made, True))
     yield Case("exhaustive, embedded store", False, finder(stores["embedded"], made, False))
 

@@ -17,7 +17,8 @@ from visualsearch.progress import Progress
 from visualsearch.stores.elasticsearch import ElasticsearchShelf
 from visualsearch.stores.embedded import EmbeddedShelf
 
-TYPES = ("flat", "hnsw")
+TYPES = ("flat", "hnsw", "int8_flat", "int8_hnsw")
+USUAL = TYPES[:2]
 PATIENCE_S = 600
 """A machine that is busy with something else makes a run slow and does not end it."""
 

@@ -62,11 +62,12 @@ class ElasticsearchOptions(plugins.Options):
     shards: Annotated[int, Field(ge=1, le=1024)] = 1
     """Into how many parts an index is split; it holds from the next rebuild on."""
     replicas: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Copies of each shard. null: one as soon as there are two nodes."""
+    """Copies of each shard. null: one as soon as there are two nodes. It holds from the next rebuild on; of an index that
+    is there, the server changes it at once (`PUT INDEX/_settings`)."""
     loading_replicas: NonNegativeInt = 0
     """Copies while a rebuild or a copy fills an index that nobody searches yet."""
     refresh_s: PositiveFloat = 1.0
-    """Seconds after which other processes see what was written."""
+    """Seconds after which other processes see what was written; it holds from the next rebuild on."""
     user: Secret | None = None
     """The user, from the environment: `${ELASTICSEARCH_USER}`."""
     password: Secret | None = None
