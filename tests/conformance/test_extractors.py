@@ -102,7 +102,7 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         runtime = create_runtime(engine, folder=folder / "runtime")
         extractor: Extractor = plugin(plugin.Options(**options), runtime, folder)
         if isinstance(extractor, LearnedExtractor) and extractor.unfitted:
-            extractor.fit(extractor.raw(noise(20, seed=9)), [str(number % 8) for number in range(20)], seed=0)
+            extractor.fit(extractor.raw(noise(80, seed=9)), [str(number % 40) for number in range(80)], seed=0)
         return extractor
 
     return made

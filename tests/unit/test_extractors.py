@@ -243,12 +243,12 @@ def test_a_reduction_of_other_weights_or_another_dimension_is_not_used(weights_f
 
 
 def test_discriminants_stand_beside_the_networks_own_dimensions(weights_file: Path) -> None:
-    extractor, pictures, plain = make(weights_file, discriminant=2), crops(40), make(weights_file)
+    extractor, pictures, plain = make(weights_file, discriminant=2), crops(160), make(weights_file)
     assert extractor.unfitted and not extractor.supervised and extractor.dim == WIDTH + 2
     with pytest.raises(EngineError, match=r"extractor\.discriminant: .* run index first"):
         extractor.embed(pictures)
     before, raw = extractor.fingerprint, extractor.raw(pictures)
-    groups = [f"{number % 10}" for number in range(40)]
+    groups = [f"{number % 40}" for number in range(160)]
     extractor.fit(raw, groups)
     assert not extractor.unfitted and extractor.supervised
     assert extractor.fingerprint not in (before, plain.fingerprint)
@@ -260,11 +260,11 @@ def test_discriminants_stand_beside_the_networks_own_dimensions(weights_file: Pa
     assert again.fingerprint == extractor.fingerprint
     np.testing.assert_array_equal(again.embed(pictures), found)
     assert make(weights_file, discriminant=3).unfitted
-    few = make(weights_file, discriminant=30)
+    few = make(weights_file, discriminant=60)
     few.fit(raw, groups)
-    assert (few.dim, make(weights_file, discriminant=30).dim) == (WIDTH + 9, WIDTH + 9)
+    assert (few.dim, make(weights_file, discriminant=60).dim) == (WIDTH + 39, WIDTH + 39)
     none = make(weights_file, discriminant=4)
-    none.fit(raw, [str(number) for number in range(40)])
+    none.fit(raw, [str(number) for number in range(160)])
     assert not none.unfitted and not none.supervised
     np.testing.assert_array_equal(none.embed(pictures), own)
     assert (plain.fingerprint, plain.supervised) == (make(weights_file).fingerprint, False)

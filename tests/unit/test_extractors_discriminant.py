@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
-from visualsearch.extractors.discriminant import SHRINKAGE, fit_discriminant, rooted
+from visualsearch.extractors.discriminant import LEAST, SHRINKAGE, fit_discriminant, rooted
 
-GROUPS, VIEWS, WIDTH = 12, 6, 20
+GROUPS, VIEWS, WIDTH = 40, 6, 20
 
 
 @pytest.fixture
 def features() -> np.ndarray:
-    """Return features of 12 groups with 6 views each: four small ones tell the group, the others are noise."""
+    """Return features of 40 groups with 6 views each: four small ones tell the group, the others are noise."""
     rng = np.random.default_rng(1)
     made = rng.normal(0, 1.0, (GROUPS, VIEWS, WIDTH))
     made[..., :4] = rng.normal(0, 0.5, (GROUPS, 1, 4)) + rng.normal(0, 0.05, (GROUPS, VIEWS, 4))
@@ -60,8 +60,8 @@ def test_groups_that_noise_hides_are_found(features: np.ndarray, groups: list[st
     further[:, :4] = centres + rng.normal(0, 0.05, (GROUPS, 4))
     both, names = np.concatenate([features, further.astype(np.float32)]), [*groups, *groups[::VIEWS]]
     fitted = fit_discriminant(features, groups, 4, seed=0, basis="b")
-    assert nearest_is_of_the_group(rooted(both), names) < 0.4
-    assert nearest_is_of_the_group(fitted(rooted(both)), names) > 0.9
+    assert nearest_is_of_the_group(rooted(both), names) < 0.3
+    assert nearest_is_of_the_group(fitted(rooted(both)), names) > 0.85
 
 
 def test_groups_of_one_picture_change_nothing(features: np.ndarray, groups: list[str]) -> None:
@@ -71,8 +71,20 @@ def test_groups_of_one_picture_change_nothing(features: np.ndarray, groups: list
 
 
 def test_there_are_fewer_directions_than_groups_of_two(features: np.ndarray, groups: list[str]) -> None:
-    assert fit_discriminant(features, groups, 64, seed=0, basis="b").dim == GROUPS - 1
+    assert fit_discriminant(features, groups, 64, seed=0, basis="b").dim == WIDTH
     assert fit_discriminant(features, groups, 3, seed=0, basis="b").dim == 3
-    alone = [f"{number}" for number in range(len(features))]
-    assert fit_discriminant(features, alone, 64, seed=0, basis="b").dim == 0
-    assert fit_discriminant(features[:6], ["a"] * 6, 64, seed=0, basis="b").dim == 0
+    wide = np.random.default_rng(0).normal(size=(len(features), 64)).astype(np.float32)
+    assert fit_discriminant(wide, groups, 64, seed=0, basis="b").dim == GROUPS - 1
+
+
+def test_where_groups_say_too_little_nothing_is_fitted(features: np.ndarray, groups: list[str]) -> None:
+    def dim(rows: np.ndarray, named: list[str]) -> int:
+        return fit_discriminant(rows, named, 64, seed=0, basis="b").dim
+
+    few = LEAST * VIEWS
+    assert dim(features[:few], groups[:few]) == WIDTH
+    assert dim(features[: few - VIEWS], groups[: few - VIEWS]) == 0
+    assert dim(features, [f"{number}" for number in range(len(features))]) == 0
+    alone = np.random.default_rng(0).normal(size=(300, WIDTH)).astype(np.float32)
+    assert dim(np.concatenate([features, alone]), [*groups, *map(str, range(300))]) == 0
+    assert dim(features[::VIEWS].repeat(VIEWS, axis=0), groups) == 0

@@ -581,3 +581,25 @@ def test_queries_with_one_stamp_are_not_taken_for_each_other(gallery: Path, monk
         found = {answer.query.path: answer.hits[0].path for answer in search.evaluate().answers}
         expected = {str(file): search.search(file, k=2).hits[1].path for file in gallery.rglob("*.png")}
     assert found == expected, "pictures written in one tick of the clock are still different queries"
+
+
+def test_a_group_that_the_gallery_lacks_is_refused(gallery: Path) -> None:
+    with opened(gallery) as search:
+        settings = search.settings
+    grouped = settings.model_copy(update={"gallery": settings.gallery.model_copy(update={"group": "brand"})})
+    with VisualSearch(grouped) as search, pytest.raises(DataError, match=r"gallery\.group: .*received 'brand'"):
+        search.index()
+
+
+def test_check_knows_what_was_forgotten_and_forget_a_name_that_nobody_has(gallery: Path) -> None:
+    with opened(gallery) as search:
+        before = {one.what: one.says for one in search.check()}
+        assert before["classifier"] == "none: nothing is indexed yet, searches are exhaustive"
+        search.index()
+        with pytest.raises(UsageError, match=r"no picture has label 'rde'; did you mean 'red'\?"):
+            search.forget(where={"label": "rde"})
+        assert len(search.forget(where={"label": "red"})) == 6
+        assert search.index().unchanged == 12
+        told = [one.says for one in search.check() if one.what == "index"]
+    assert "6 of the gallery's pictures were forgotten and stay out" in told
+    assert not [says for says in told if "not indexed" in says]

@@ -50,7 +50,7 @@ class ApplicationExtractor(GraphExtractor):
         """Reduce to so many dimensions by a PCA that is fitted at the first index; null: as many as the network has."""
         discriminant: Annotated[int, Field(gt=0, le=FEATURES)] | None = None
         """At most so many dimensions besides, in which the groups of the gallery (`gallery.group`) differ most and the
-        pictures of a group least, fitted at the first index; fewer where there are fewer groups of two pictures or
+        pictures of a group least, fitted at the first index; none where fewer than 32 groups have two pictures or
         more. null: none."""
 
         @model_validator(mode="after")

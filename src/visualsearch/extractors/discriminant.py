@@ -17,6 +17,9 @@ FEATURES = 512
 SHRINKAGE = 0.1
 """How much of the covariance within groups is replaced by the same in every direction."""
 
+LEAST = 32
+"""Groups of two pictures or more, which must be half of all pictures too: from fewer no direction can be told that
+holds for other things."""
 
 SHARE = 2 / 3
 """Of a score that comes from the discriminants. Of the shares that were tried on views of a gallery which were left out,
@@ -41,16 +44,16 @@ def fit_discriminant(features: Matrix, groups: Sequence[str], at_most: int, seed
 
     They are directions in which the means of the groups lie far apart, measured by how far the
     pictures of one group lie apart. Groups of a single picture cannot say the latter and are left
-    out. Of *g* groups there are g - 1 directions, none of fewer than two. The result takes rows of
-    ``rooted``.
+    out. Of *g* groups there are g - 1 directions, none of fewer than ``LEAST``, and none where the
+    pictures of a group do not differ. The result takes rows of ``rooted``.
     """
     pictures = Counter(groups)
     several = [number for number, group in enumerate(groups) if pictures[group] > 1]
     labels = [groups[number] for number in several]
-    dim = min(at_most, FEATURES, features.shape[1], len(set(labels)) - 1)
-    if dim < 1:
+    if len(set(labels)) < LEAST or 2 * len(several) < len(groups) or _all_alike(features[several], labels):
         width = features.shape[1]
         return Reduction(np.zeros(width, np.float32), np.zeros((0, width), np.float32), basis)
+    dim = min(at_most, FEATURES, features.shape[1], len(set(labels)) - 1)
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -59,3 +62,9 @@ def fit_discriminant(features: Matrix, groups: Sequence[str], at_most: int, seed
     fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE).fit(main.transform(rows), labels)
     directions = fitted.scalings_[:, :dim].T @ main.components_
     return Reduction(main.mean_.astype(np.float32), directions.astype(np.float32), basis)
+
+
+def _all_alike(features: Matrix, labels: Sequence[str]) -> bool:
+    """Return whether no picture differs from another of its group."""
+    _, first, group = np.unique(np.asarray(labels), return_index=True, return_inverse=True)
+    return bool(np.allclose(features, features[first][group]))

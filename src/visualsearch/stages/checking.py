@@ -13,6 +13,7 @@ import numpy as np
 from visualsearch.config import Application
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import VisualSearchError
+from visualsearch.files import sha256
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.forgetting import BEGUN
@@ -119,7 +120,8 @@ def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
     classifier = parts.classifier
     if classifier is None:
         if parts.bucket_column is None:
-            yield Finding("ok", "classifier", "none: the gallery has no buckets, searches are exhaustive")
+            why = "the gallery has no buckets" if parts.model.card().get("index") else "nothing is indexed yet"
+            yield Finding("ok", "classifier", f"none: {why}, searches are exhaustive")
         else:
             yield Finding("note", "classifier", "not trained: searches are exhaustive; run train")
         return
@@ -153,11 +155,16 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
 
 def _missing(parts: Parts, store: Store, failed: set[str]) -> Iterator[Finding]:
     """Compare the paths of gallery and index; content is compared by ``index``."""
-    gallery = {picture.path for picture in list_pictures(parts.settings.gallery).pictures}
+    gallery = {picture.path: picture.file for picture in list_pictures(parts.settings.gallery).pictures}
     indexed = {item.path for page in store.pages() for item in page}
-    new, gone = len(gallery - indexed - failed), len(indexed - gallery)
-    if new or gone:
-        yield Finding("note", "index", f"{new} pictures are not indexed, {gone} indexed ones are gone: run index")
+    new, gone = gallery.keys() - indexed - failed, len(indexed - gallery.keys())
+    buried = store.buried() if new else frozenset[str]()
+    kept_out = {path for path in new if sha256(gallery[path]) in buried} if buried else set()
+    if kept_out:
+        yield Finding("ok", "index", f"{len(kept_out)} of the gallery's pictures were forgotten and stay out")
+    if new - kept_out or gone:
+        says = f"{len(new - kept_out)} pictures are not indexed, {gone} indexed ones are gone: run index"
+        yield Finding("note", "index", says)
 
 
 def _unlearned(parts: Parts, store: Store) -> Iterator[Finding]:

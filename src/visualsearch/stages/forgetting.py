@@ -13,7 +13,7 @@ from visualsearch.files import erasing
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.erasing import erase_names, erase_results
 from visualsearch.stages.explaining import check_columns
-from visualsearch.stages.filters import known_values
+from visualsearch.stages.filters import known_values, nothing_has
 from visualsearch.stores.contract import Store
 
 BEGUN, DONE = "begun", "done"
@@ -53,7 +53,7 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     A tombstone is a content hash, so copies of a forgotten picture are forgotten with it.
 
     Raises:
-        UsageError: neither paths nor a filter, or a path that is not in the index.
+        UsageError: neither paths nor a filter, a path that is not in the index, or values that no picture has.
         DataError: there is no index.
     """
     if isinstance(paths, str):
@@ -68,7 +68,10 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     with closing(live) as store:
         doomed = _doomed(parts, store, paths, where or {}, unfinished)
         if not (doomed.contents or doomed.failed or unfinished):
-            return Forgotten([])
+            values = parts.model.card().get("index", {}).get("values", {})
+            raise UsageError(
+                f"forget: nothing was changed, for {nothing_has(where or {}, values)}", slug="unknown-picture"
+            )
         with erasing(parts.model.card_path):
             parts.model.update(forgetting=BEGUN)
         # tombstones first: interrupted here, the next index removes what is left of them

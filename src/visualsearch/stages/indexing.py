@@ -36,6 +36,8 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     progress("listing the gallery", 1, 1)
     _refuse_idle_template(parts, listing)
     column = bucket_column(parts, listing.columns)
+    if parts.settings.gallery.group is not None:
+        require_column(listing.columns, parts.settings.gallery.group, "gallery.group")
     with exclusive(parts.model.path):
         former = former_gallery(parts)
         if not prune:
