@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--instances", type=int, default=0, help="room for so many while they are still rendered")
     training.add_argument("--start", type=Path, help="resnet50.npz to begin with; without it the weights are random")
     training.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
-    training.add_argument("--policy", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
+    training.add_argument("--policy", choices=("mixed_bfloat16", "float32"), help="default: as the processor has it")
     training.add_argument("--resume", action="store_true")
     return training
 
@@ -74,7 +74,11 @@ def prepare(given: argparse.Namespace) -> Any:
     from starter.schedule import Budget
     from starter.training import Plan, Training, learned_instances
     from starter.warm import begin
+    from starter.weights import policy
 
+    if len(given.grow_at) != len(given.sides) - 1:
+        raise SystemExit(f"--grow-at: expected {len(given.sides) - 1} shares, one for each further side.")
+    given.policy = given.policy or policy()
     paths = listed(given.data)
     families = sorted({path.parent.name for path in paths})
     unseen = load(unseen_paths(paths, given.held_out), STORED, families)
@@ -87,8 +91,6 @@ def prepare(given: argparse.Namespace) -> Any:
     network = Network(resnet50(given.policy), len(families), room, given.seed)
     if given.start and not given.resume:
         begin(network, pictures, given.start, given.sides[0])
-    if len(given.grow_at) != len(given.sides) - 1:
-        raise SystemExit(f"--grow-at: expected {len(given.sides) - 1} shares, one for each further side.")
     budget, sides, grow_at = Budget(given.steps, given.minutes), tuple(given.sides), tuple(given.grow_at)
     plan = Plan(budget, sides, grow_at, given.batch, given.peak, seed=given.seed)
     training = Training(network, pictures, plan, given.out, look=looker(unseen, sides[-1]))

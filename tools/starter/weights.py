@@ -91,11 +91,28 @@ def plain_backbone(arrays: Mapping[str, NDArray[Any]] | None = None, seed: int =
 
 
 def hardware() -> str:
-    """Return the processor's model and how many of its cores there were."""
+    """Return the processor's model, how many of its cores there were, and the GPUs."""
+    import tensorflow as tf
+
+    names = _cpuinfo("model name")
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    told = "no GPU" if not gpus else f"{gpus} GPU"
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {told}"
+
+
+def policy() -> str:
+    """Return the precision to train in: bfloat16 where processor or GPU computes in it, else float32."""
+    import tensorflow as tf
+
+    flags = set(" ".join(_cpuinfo("flags")).split())
+    fast = bool(flags & {"avx512_bf16", "amx_bf16"}) or bool(tf.config.list_physical_devices("GPU"))
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def _cpuinfo(key: str) -> list[str]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, no GPU"
+    return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key]
 
 
 def write(folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> None:
