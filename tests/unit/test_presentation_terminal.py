@@ -85,6 +85,12 @@ def test_the_answer_is_the_golden_one(console: Console) -> None:
     same_as_golden("terminal-answer.txt", text_of(console))
 
 
+def test_buckets_that_the_caller_chose_have_no_probability_and_are_no_unknown_ones(console: Console) -> None:
+    route = Route((Probability("mug", None),), (Step("chosen by the caller", 1, 0.25),), 0.25)
+    terminal.print_route(Answer(Query(None), HITS[:1], route), console=console)
+    assert re.search(r"mug +not asked for", text_of(console))
+
+
 def test_the_summaries_are_the_golden_ones(console: Console) -> None:
     failed = [{"path": f"mug/{i}.jpg", "reason": "an empty file: 0 bytes"} for i in range(12)]
     index = {"added": 1024, "changed": 0, "renamed": 2, "removed": 0, "unchanged": 7, "failed": failed, "seconds": 75.2}

@@ -83,9 +83,10 @@ def print_route(answer: Answer, *, console: Console | None = None) -> None:
     if answer.route is None:
         return
     buckets = empty_table("bucket", ">probability", "")
+    predicted = any(bucket.probability is not None for bucket in answer.route.buckets)
     for bucket in answer.route.buckets:
         known = bucket.probability
-        text = "not learned yet" if known is None else f"{known:.3f}"
+        text = f"{known:.3f}" if known is not None else "not learned yet" if predicted else "not asked for"
         buckets.add_row(Text(printable(bucket.name)), text, "" if known is None else _bar(known, _plain(console)))
     steps = empty_table(">step", "why", ">buckets", ">compared")
     for number, step in enumerate(answer.route.steps, start=1):
