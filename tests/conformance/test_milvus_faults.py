@@ -161,7 +161,7 @@ def test_a_damaged_file_is_told_in_one_sentence(damage: str, tmp_path: Path) -> 
 WRITING = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parent)]
 from test_milvus_faults import items_of, rows_of
 from visualsearch.stores.milvus import MilvusShelf
 store = MilvusShelf(MilvusShelf.Options(), Path(sys.argv[1])).begin(sys.argv[3], 8)
