@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stores.server import Bench, say
+from benchmarks.stores.server import TYPES, Bench, say
 from benchmarks.stores.vectors import BUCKETS, DIM, Gallery, K
 from visualsearch.datatypes import Found
 from visualsearch.embedder import Embedded
@@ -22,7 +22,7 @@ from visualsearch.stores.contract import Shelf, Store
 
 CANDIDATES = (100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000)
 ENOUGH = 0.99
-ROUTED, EXHAUSTIVE, GRAPH = "routed, `flat`", "exhaustive, `flat`", "whole `hnsw`"
+EXHAUSTIVE, GRAPH = "exhaustive, `flat`", "whole `hnsw`"
 SLICE = 20_000
 """Items in one call while an index is filled."""
 
@@ -75,16 +75,13 @@ def fill(bench: Bench, shelf: Shelf, what: str) -> tuple[Store, float]:
 def cases(bench: Bench, stores: dict[str, Store], segments: dict[str, int], opened: ExitStack) -> Iterator[Case]:
     """Yield the ways to search, first the one that all are compared with."""
     made = bench.made
-    if "flat" in stores:
-        yield Case(ROUTED, True, finder(stores["flat"], made, True), segments["flat"])
-        yield Case(EXHAUSTIVE, False, finder(stores["flat"], made, False), segments["flat"])
+    for kind in (kind for kind in TYPES if kind in stores and kind != "hnsw"):
+        yield Case(f"routed, `{kind}`", True, finder(stores[kind], made, True), segments[kind])
+        yield Case(f"exhaustive, `{kind}`", False, finder(stores[kind], made, False), segments[kind])
     if "hnsw" in stores:
         yield Case("routed, `hnsw`", True, finder(stores["hnsw"], made, True), segments["hnsw"])
         for case in along_the_graph(bench, opened):
             yield replace(case, segments=segments["hnsw"])
-    for kind in (kind for kind in stores if kind.startswith("int8")):
-        yield Case(f"routed, `{kind}`", True, finder(stores[kind], made, True), segments[kind])
-        yield Case(f"exhaustive, `{kind}`", False, finder(stores[kind], made, False), segments[kind])
     yield Case("routed, embedded store", True, finder(stores["embedded"], made, True))
     yield Case("exhaustive, embedded store", False, finder(stores["embedded"], made, False))
 

@@ -43,6 +43,13 @@ def at(row: Mapping[str, Any], *keys: str) -> Any:
 
 Cell = Callable[[Row], str]
 
+WHICH: dict[str, Cell] = {
+    "system": lambda row: row["system"],
+    "weights": lambda row: row.get("weights", NOTHING),
+    "store": lambda row: row.get("store", NOTHING),
+    "claimed": lambda row: row["claim"],
+}
+
 COST: dict[str, Cell] = {
     "ms a picture": lambda row: _number(at(row, "cost", "ms_a_picture"), ".1f"),
     "ms a search": lambda row: _number(at(row, "cost", "ms_a_search"), ".2f"),
@@ -50,10 +57,7 @@ COST: dict[str, Cell] = {
 }
 
 PEOPLE: dict[str, Cell] = {
-    "system": lambda row: row["system"],
-    "weights": lambda row: row.get("weights", NOTHING),
-    "store": lambda row: row.get("store", NOTHING),
-    "claimed": lambda row: row["claim"],
+    **WHICH,
     "80/20 accuracy": lambda row: _share(at(row, "figures", "split", "accuracy")),
     "its ceiling": lambda row: _share(at(row, "figures", "split", "ceiling")),
     "query left in, k = 1 / 2 / 3": lambda row: _three(at(row, "figures", "left_in")),
@@ -69,10 +73,7 @@ PEOPLE: dict[str, Cell] = {
 }
 
 CATEGORIES: dict[str, Cell] = {
-    "system": lambda row: row["system"],
-    "weights": lambda row: row.get("weights", NOTHING),
-    "store": lambda row: row.get("store", NOTHING),
-    "claimed": lambda row: row["claim"],
+    **WHICH,
     "classifier top 1": lambda row: _share(at(row, "figures", "classifier", "top1")),
     **{
         f"hit rate at {k}": lambda row, k=k: _number(at(row, "figures", "routed", "hit_rate_at", k), ".4f")  # type: ignore[misc]

@@ -121,8 +121,14 @@ class ApplicationExtractor(GraphExtractor):
     @property
     def unfitted(self) -> bool:
         """Return whether ``fit`` must be called before ``embed``: something is asked for that was not fitted yet."""
-        wanted = ((self._options.dim, self._reduction), (self._options.discriminant, self._discriminant))
-        return any(dim is not None and fitted is None for dim, fitted in wanted)
+        return self._missing is not None
+
+    @property
+    def _missing(self) -> str | None:
+        """Return the option that asks for what was not fitted yet."""
+        if self._options.dim is not None and self._reduction is None:
+            return "dim"
+        return "discriminant" if self._options.discriminant is not None and self._discriminant is None else None
 
     @property
     def supervised(self) -> bool:
@@ -169,8 +175,7 @@ class ApplicationExtractor(GraphExtractor):
             EngineError: something was not fitted yet, or the network gave no numbers.
         """
         own = self._own(pooled)
-        if self.unfitted:
-            key = "dim" if self._options.dim is not None and self._reduction is None else "discriminant"
+        if (key := self._missing) is not None:
             message = f"extractor.{key}: its dimensions were not fitted yet: run index first."
             raise EngineError(message, slug="reduction-missing")
         if self._reduction is not None:

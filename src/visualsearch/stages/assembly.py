@@ -24,7 +24,7 @@ from visualsearch.runtimes.contract import Runtime
 from visualsearch.runtimes.telling import TellingRuntime
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
-from visualsearch.stores.contract import Shelf
+from visualsearch.stores.contract import Shelf, Store
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,25 @@ class Parts:
         Raises:
             DataError: nothing is indexed yet, or it was indexed with another extractor or crop.
         """
+        store = self._searchable()
+        self.embedder.ready()
+        routing = self.settings.routing
+        return Searcher(
+            store,
+            self.cropper,
+            self.embedder,
+            routing.keep,
+            tuple(routing.widen),
+            routing.at_most,
+            self.model_name,
+            "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
+            self.bucket_column,
+            self.model.card().get("index", {}).get("values", {}),
+            self.settings.search.rerank,
+        )
+
+    def _searchable(self) -> Store:
+        """Return the live index."""
         store = self.shelf.live()
         if store is None and self.settings.store.name == "bruteforce":
             message = (
@@ -156,21 +175,7 @@ class Parts:
                 "Run `visualsearch index` to make it anew, or give this YAML a `name:` of its own to keep both."
             )
             raise DataError(message, slug="index-stale")
-        self.embedder.ready()
-        routing = self.settings.routing
-        return Searcher(
-            store,
-            self.cropper,
-            self.embedder,
-            routing.keep,
-            tuple(routing.widen),
-            routing.at_most,
-            self.model_name,
-            "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
-            self.bucket_column,
-            self.model.card().get("index", {}).get("values", {}),
-            self.settings.search.rerank,
-        )
+        return store
 
     @property
     def model_name(self) -> str:

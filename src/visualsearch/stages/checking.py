@@ -13,11 +13,10 @@ import numpy as np
 from visualsearch.config import Application
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import VisualSearchError
-from visualsearch.files import sha256
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.forgetting import BEGUN
-from visualsearch.stages.indexing import bucket_column
+from visualsearch.stages.indexing import bucket_column, hash_of
 from visualsearch.stores.contract import Store
 from visualsearch.stores.ranking import Ranking
 
@@ -155,11 +154,11 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
 
 def _missing(parts: Parts, store: Store, failed: set[str]) -> Iterator[Finding]:
     """Compare the paths of gallery and index; content is compared by ``index``."""
-    gallery = {picture.path: picture.file for picture in list_pictures(parts.settings.gallery).pictures}
+    gallery = {picture.path: picture for picture in list_pictures(parts.settings.gallery).pictures}
     indexed = {item.path for page in store.pages() for item in page}
     new, gone = gallery.keys() - indexed - failed, len(indexed - gallery.keys())
     buried = store.buried() if new else frozenset[str]()
-    kept_out = {path for path in new if sha256(gallery[path]) in buried} if buried else set()
+    kept_out = {path for path in new if hash_of(gallery[path]) in buried} if buried else set()
     if kept_out:
         yield Finding("ok", "index", f"{len(kept_out)} of the gallery's pictures were forgotten and stay out")
     if new - kept_out or gone:

@@ -9,7 +9,7 @@ from visualsearch.errors import DataError, UsageError
 from visualsearch.files import replacing
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.indexing import foreign
+from visualsearch.stages.indexing import compared
 from visualsearch.stores.contract import Store
 
 FITTED = ("pca.npz", "discriminant.npz")
@@ -78,7 +78,12 @@ def _drop_what_was_lost(successor: Store, live: Store) -> None:
 
 
 def _refuse_other_gallery(live: Store, target: Parts) -> None:
-    stored, gone = foreign(target, {item.path for page in live.pages() for item in page})
+    """Refuse to replace what lies in the target's store, where the target never made it and it is of other pictures."""
+    there = None if target.model.card().get("index") else target.shelf.live()
+    if there is None:
+        return
+    with closing(there):
+        stored, gone = compared(there, {item.path for page in live.pages() for item in page})
     if gone * 2 > stored:
         message = (
             f"copy --to: expected a store with an index of these pictures, or none; received one of {stored} pictures, "

@@ -67,11 +67,6 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
         raise DataError("forget: nothing is indexed yet. Run `visualsearch index` first.", slug="index-missing")
     with closing(live) as store:
         doomed = _doomed(parts, store, paths, where or {}, unfinished)
-        if not (doomed.contents or doomed.failed or unfinished):
-            values = parts.model.card().get("index", {}).get("values", {})
-            raise UsageError(
-                f"forget: nothing was changed, for {nothing_has(where or {}, values)}", slug="unknown-picture"
-            )
         with erasing(parts.model.card_path):
             parts.model.update(forgetting=BEGUN)
         # tombstones first: interrupted here, the next index removes what is left of them
@@ -95,7 +90,7 @@ def _doomed(parts: Parts, store: Store, paths: Collection[str], where: Mapping[s
     """Return what ``paths`` and ``where`` name.
 
     Raises:
-        UsageError: a path is not in the index, and no interrupted run has taken it out.
+        UsageError: a path is not in the index or no picture has the values, and no interrupted run has taken them out.
     """
     items = [item for page in store.pages() for item in page]
     failures = {one.path: one for one in store.failures()}
@@ -112,7 +107,11 @@ def _doomed(parts: Parts, store: Store, paths: Collection[str], where: Mapping[s
         failed |= {path for path, columns in _columns_of(parts, failures) if _equal(columns, where)}
     contents |= {failures[path].source.content for path in failed}
     failed |= {path for path, one in failures.items() if one.source.content in contents - {""}}
-    return _Doomed(frozenset(contents - {""}), frozenset(failed))
+    doomed = _Doomed(frozenset(contents - {""}), frozenset(failed))
+    if not (doomed.contents or doomed.failed or unfinished):
+        values = parts.model.card().get("index", {}).get("values", {})
+        raise UsageError(f"forget: nothing was changed, for {nothing_has(where, values)}", slug="unknown-picture")
+    return doomed
 
 
 def _parted(store: Store, contents: Collection[str]) -> tuple[list[Item], list[Item]]:

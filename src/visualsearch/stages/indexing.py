@@ -34,10 +34,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
     progress("listing the gallery", 0, 0)
     listing = list_pictures(parts.settings.gallery)
     progress("listing the gallery", 1, 1)
-    _refuse_idle_template(parts, listing)
-    column = bucket_column(parts, listing.columns)
-    if parts.settings.gallery.group is not None:
-        require_column(listing.columns, parts.settings.gallery.group, "gallery.group")
+    column = _checked_column(parts, listing)
     with exclusive(parts.model.path):
         former = former_gallery(parts)
         if not prune:
@@ -45,7 +42,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
         fit_extractor(parts, listing, progress)
         with filling(parts, rebuild) as store:
             items = [item for page in store.pages() for item in page]
-            changes = diff(listing.pictures, items, store.failures(), store.buried(), _hash)
+            changes = diff(listing.pictures, items, store.failures(), store.buried(), hash_of)
             if not prune:
                 _refuse_mass_removal(changes, items, listing, former)
             ids_of: defaultdict[str, list[str]] = defaultdict(list)
@@ -134,20 +131,25 @@ def reassign(store: Store, pages: Iterable[Sequence[Item]], assign: BucketsOf) -
     return moved
 
 
-def _hash(picture: Picture) -> str | None:
+def hash_of(picture: Picture) -> str | None:
+    """Return the content hash of a picture's file; None where it cannot be read."""
     try:
         return content_hash(read(picture.file))
     except PictureError:
         return None
 
 
-def _refuse_idle_template(parts: Parts, listing: Listing) -> None:
+def _checked_column(parts: Parts, listing: Listing) -> str | None:
+    """Return the bucket column; the gallery has what the YAML says of its paths and columns."""
     if listing.unmatched == len(listing.pictures):
         message = (
             f"gallery.path: expected paths such as {parts.settings.gallery.path!r}; received none, the first is "
             f"{listing.pictures[0].path!r}. Write what your paths are like, or leave gallery.path out."
         )
         raise DataError(message, slug="path-template-idle")
+    if parts.settings.gallery.group is not None:
+        require_column(listing.columns, parts.settings.gallery.group, "gallery.group")
+    return bucket_column(parts, listing.columns)
 
 
 def former_gallery(parts: Parts) -> Path | None:
@@ -158,14 +160,10 @@ def former_gallery(parts: Parts) -> Path | None:
     return Path(folder)
 
 
-def foreign(parts: Parts, paths: Collection[str]) -> tuple[int, int]:
-    """Return how many pictures a live index has that this model never made, and how many of them are not in ``paths``."""
-    live = None if parts.model.card().get("index") else parts.shelf.live()
-    if live is None:
-        return 0, 0
-    with closing(live):
-        stored = {item.path for page in live.pages() for item in page}
-    return len(stored), len(stored - set(paths))
+def compared(store: Store, paths: Collection[str]) -> tuple[int, int]:
+    """Return how many pictures a store has, and how many of them are not in ``paths``."""
+    stored = {item.path for page in store.pages() for item in page}
+    return len(stored), len(stored.difference(paths))
 
 
 def _refuse_other_gallery(parts: Parts, listing: Listing, former: Path | None) -> None:
@@ -173,24 +171,24 @@ def _refuse_other_gallery(parts: Parts, listing: Listing, former: Path | None) -
 
     One that it can use and made is compared by content instead, as soon as the changes are known.
     """
-    paths = {picture.path for picture in listing.pictures}
-    stored, gone = foreign(parts, paths)
-    if gone * 2 > stored:
-        message = (
-            f"{listing.folder}: expected an index of these pictures in the store, or none; received one of {stored} "
-            f"pictures, {gone} of which are not here: it is another gallery's. Nothing was changed; give this YAML a "
-            "`name:` or a `store.index` of its own, or run `index --prune` to replace it."
-        )
-        raise DataError(message, slug="other-gallery")
-    live = parts.shelf.live() if former is not None else None
-    if live is None or former is None:
+    made = bool(parts.model.card().get("index"))
+    live = None if made and former is None else parts.shelf.live()
+    if live is None:
         return
     with closing(live):
-        if live.fingerprint == parts.embedding_fingerprint:
+        if made and live.fingerprint == parts.embedding_fingerprint:
             return
-        held = {item.path for page in live.pages() for item in page}
-    if len(held - paths) * 2 > len(held):
-        raise _other_gallery(listing, former, len(held - paths), len(held))
+        stored, gone = compared(live, {picture.path for picture in listing.pictures})
+    if gone * 2 <= stored:
+        return
+    if made and former is not None:
+        raise _other_gallery(listing, former, gone, stored)
+    message = (
+        f"{listing.folder}: expected an index of these pictures in the store, or none; received one of {stored} "
+        f"pictures, {gone} of which are not here: it is another gallery's. Nothing was changed; give this YAML a "
+        "`name:` or a `store.index` of its own, or run `index --prune` to replace it."
+    )
+    raise DataError(message, slug="other-gallery")
 
 
 def _refuse_mass_removal(changes: Changes, items: Sequence[Item], listing: Listing, former: Path | None) -> None:
