@@ -115,7 +115,11 @@ class RoutingSettings(Settings):
     """How a query is routed to buckets."""
 
     keep: Share = 0.90
-    """Share of the classifier's probability that the probed buckets must cover; 1 is exhaustive."""
+    """How often the route must hold the right bucket (buckets from a column), or which share of the hits of an exhaustive
+    search (buckets from clusters): kept before any widening, on average over queries that are like the gallery, if
+    enough of it was left to calibrate on; else everything is searched. 1 is exhaustive. Changing it needs no training."""
+    per_bucket: bool = False
+    """true: keep the promise for the pictures of each bucket by themselves, which needs more groups in each."""
     widen: tuple[Literal["more", "all"], ...] = ("more", "all")
     """What to do when fewer than k hits came: `more` buckets, then `all`. []: never widen."""
     at_most: Share = 1.0

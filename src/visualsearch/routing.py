@@ -7,21 +7,24 @@ probable first; ``None`` stands for the exhaustive search.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from visualsearch.datatypes import Buckets, Matrix, Probability, Vector
+from visualsearch.calibration.promises import Promise
+from visualsearch.datatypes import Buckets, Probability, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one query probes: ``buckets`` (None: everything), and why."""
+    """What one query probes: ``buckets`` (None: everything), why, and what calibration promises of it."""
 
     buckets: tuple[Probability, ...] | None
     why: str
     widens: bool = True
     """Whether too few hits may widen it; never so where it is exhaustive or the caller's own."""
+    promise: Mapping[str, Any] | None = None
 
     @property
     def names(self) -> Buckets:
@@ -37,15 +40,17 @@ class Router:
         learned: the classifier's buckets, in the order of its columns.
         counts: how many items live in each bucket of the index.
         total: how many items the index has.
-        keep: share of the probability that a route must cover, in (0, 1]; 1 is exhaustive.
+        promise: what decides which buckets a route needs; None where everything is searched.
         at_most: largest share of the items that one search may compare, in (0, 1].
+        unpromised: why there is no promise.
     """
 
     learned: tuple[str, ...]
     counts: Mapping[str, int]
     total: int
-    keep: float
+    promise: Promise | None
     at_most: float = 1.0
+    unpromised: str = "routing is not calibrated, run train"
 
     @property
     def unlearned(self) -> tuple[str, ...]:
@@ -54,51 +59,47 @@ class Router:
 
     def plan(self, probabilities: Vector) -> Plan:
         """Return the first plan for one query; ``probabilities`` is a row of (buckets,) that sums to 1."""
-        if self.keep >= 1.0:
-            return Plan(None, "exhaustive: routing.keep is 1", widens=False)
-        ranked = self._ranked(probabilities)
-        size = covering(np.array([bucket.probability for bucket in ranked]), self.keep)
-        return self._cut(ranked, size, f"until {self.keep:g} of the probability is covered")
+        if self.promise is None:
+            return exhaustive(self.unpromised)
+        if self.promise.thresholds is None and self.at_most >= 1.0:
+            return Plan(None, self.promise.why, widens=False, promise=self.promise.as_dict(held=True))
+        admitted = self.promise.admitted(probabilities)
+        # none may be likely enough; the most probable one is searched all the same
+        admitted[int(np.argmax(probabilities))] = True
+        wanted = [bucket for bucket, place in self._ranked(probabilities) if admitted[place]]
+        plan = self._cut(wanted, self.promise.why)
+        learned = len(plan.buckets or ()) - len(self.unlearned)
+        return replace(plan, promise=self.promise.as_dict(held=learned == len(wanted)))
 
     def more(self, plan: Plan, probabilities: Vector) -> Plan:
-        """Return a plan with twice as many learned buckets as ``plan`` has."""
-        learned = [bucket for bucket in plan.buckets or () if bucket.probability is not None]
-        return self._cut(
-            self._ranked(probabilities), max(2 * len(learned), len(learned) + 1), "widened to more buckets"
-        )
+        """Return a plan with twice as many learned buckets as ``plan`` has, those of ``plan`` among them."""
+        had = [bucket for bucket in plan.buckets or () if bucket.probability is not None]
+        others = [bucket for bucket, _ in self._ranked(probabilities) if bucket not in had]
+        wider = self._cut([*had, *others[: max(len(had), 1)]], "widened to more buckets")
+        return replace(wider, promise=plan.promise)
 
     def everything(self, plan: Plan) -> Plan:
         """Return the exhaustive plan, or ``plan`` itself where ``at_most`` forbids it."""
-        return Plan(None, "widened to everything", widens=False) if self.at_most >= 1.0 else plan
+        if self.at_most < 1.0:
+            return plan
+        return Plan(None, "widened to everything", widens=False, promise=plan.promise)
 
-    def _ranked(self, probabilities: Vector) -> list[Probability]:
+    def _ranked(self, probabilities: Vector) -> list[tuple[Probability, int]]:
+        """Return the learned buckets, most probable first, each with its position."""
         order = np.argsort(-probabilities, kind="stable")
-        return [Probability(self.learned[i], float(probabilities[i])) for i in order]
+        return [(Probability(self.learned[i], float(probabilities[i])), int(i)) for i in order]
 
-    def _cut(self, ranked: Sequence[Probability], size: int, why: str) -> Plan:
-        """Take the first ``size`` buckets and all unlearned ones, within ``at_most`` of the items."""
+    def _cut(self, wanted: Sequence[Probability], why: str) -> Plan:
+        """Take the wanted buckets, the first at least, and all unlearned ones, within ``at_most`` of the items."""
         room = self.at_most * self.total - sum(self.counts[name] for name in self.unlearned)
         taken: list[Probability] = []
-        for bucket in ranked[:size]:
+        for bucket in wanted:
             room -= self.counts.get(bucket.name, 0)
             if taken and room < 0:
                 why += f", but at most {self.at_most:g} of the gallery"
                 break
             taken.append(bucket)
         return Plan((*taken, *(Probability(name, None) for name in self.unlearned)), why)
-
-
-def covering(probabilities: Vector | Matrix, keep: float) -> int:
-    """Return how many of the largest probabilities are needed to reach ``keep``.
-
-    >>> covering(np.array([0.6, 0.3, 0.1]), 0.9)
-    2
-    >>> covering(np.array([0.6, 0.3, 0.1]), 0.5)
-    1
-    """
-    covered = np.cumsum(np.sort(probabilities)[::-1].astype(np.float64))
-    # float32 rows sum to 1 only within rounding: the tolerance keeps 0.9 of {0.6, 0.3, 0.1} at two
-    return min(int(np.searchsorted(covered, keep - 1e-6)) + 1, len(covered))
 
 
 def exhaustive(why: str) -> Plan:

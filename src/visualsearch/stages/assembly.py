@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from visualsearch.calibration.evidence import Evidence
+from visualsearch.calibration.promises import Promise
 from visualsearch.classifiers import load_classifier
 from visualsearch.classifiers.contract import Classifier, GraphClassifier, Trunk, VectorClassifier
 from visualsearch.config import Application
@@ -75,9 +77,44 @@ class Parts:
         """Return extractor and classifier as one."""
         return Embedder(self.extractor, self.classifier, self.runtime)
 
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """Return what the classifier was calibrated on; None where there is no classifier, or it was not calibrated."""
+        return None if self.classifier is None else Evidence.load(self.model.path, self.classifier.fingerprint)
+
+    @cached_property
+    def promise(self) -> Promise | None:
+        """Return what routes promise; None where every search is exhaustive anyway, as ``unrouted`` says.
+
+        Raises:
+            DataError: each bucket shall have a promise of its own, and some have too few groups.
+        """
+        routing = self.settings.routing
+        if self.evidence is None or routing.keep >= 1.0:
+            return None
+        if not routing.per_bucket:
+            return self.evidence.promise(routing.keep)
+        promise, few = self.evidence.promise_per_bucket(routing.keep)
+        if few and self.classifier is not None:
+            poorest = min(few, key=lambda place: few[place])
+            message = (
+                f"routing.per_bucket: expected {promise.needed} calibration groups or more in each bucket, which keep "
+                f"{routing.keep:g} needs; received {few[poorest]} in {self.classifier.buckets[poorest]!r}, and too few in "
+                f"{len(few)} of {len(self.classifier.buckets)} buckets: lower routing.keep, or leave per_bucket out."
+            )
+            raise DataError(message, slug="too-few-groups")
+        return promise
+
+    @property
+    def unrouted(self) -> str:
+        """Return why a search is exhaustive where it is."""
+        if self.classifier is None:
+            return "no classifier is trained" if self.bucket_column else "the gallery has no buckets"
+        return "routing.keep is 1" if self.settings.routing.keep >= 1.0 else "routing is not calibrated, run train"
+
     def forget_classifier(self) -> None:
         """Have the next look at the classifier find what was trained since the last one."""
-        for part in ("classifier", "embedder"):
+        for part in ("classifier", "embedder", "evidence", "promise"):
             self.__dict__.pop(part, None)
 
     def remove_unused_graphs(self) -> None:
@@ -143,11 +180,11 @@ class Parts:
             store,
             self.cropper,
             self.embedder,
-            routing.keep,
+            self.promise,
             tuple(routing.widen),
             routing.at_most,
             self.model_name,
-            "no classifier is trained" if self.bucket_column else "the gallery has no buckets",
+            self.unrouted,
             self.bucket_column,
             self.model.card().get("index", {}).get("values", {}),
             self.settings.search.rerank,

@@ -22,7 +22,7 @@ class Retrieved:
 
     def route(self, total: int) -> Route:
         """Return the route as the answer shows it, for an index of ``total`` items."""
-        return Route(self.plan.buckets or (), tuple(self.steps), _share(self.found, total))
+        return Route(self.plan.buckets or (), tuple(self.steps), _share(self.found, total), self.plan.promise)
 
 
 @dataclass(frozen=True, slots=True)

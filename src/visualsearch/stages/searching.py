@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visualsearch import routing
+from visualsearch.calibration.promises import Promise
 from visualsearch.crops.contract import Cropper, why_nothing
 from visualsearch.datatypes import Answer, Crop, Matrix, Pixels, Query
 from visualsearch.embedder import Embedded, Embedder
@@ -60,12 +61,13 @@ class Searcher:
     store: Store
     cropper: Cropper
     embedder: Embedder
-    keep: float
+    promise: Promise | None
+    """What routes promise; None where nothing can be routed."""
     ladder: tuple[str, ...]
     at_most: float
     model: str
-    no_classifier: str
-    """Why a search without classifier is exhaustive."""
+    unrouted: str
+    """Why a search without a classifier or without a promise is exhaustive."""
     bucket_column: str | None = None
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What the gallery's columns have, as the last index found it."""
@@ -93,7 +95,7 @@ class Searcher:
     def reach(self, request: Request) -> Reach:
         """Return how far a search may go in the index as it is now."""
         counts, total = self.store.bucket_counts(), self.store.count()
-        router = Router(self.embedder.buckets, counts, total, self.keep, self.at_most)
+        router = Router(self.embedder.buckets, counts, total, self.promise, self.at_most, self.unrouted)
         values = self.values if self.bucket_column is None else {**self.values, self.bucket_column: counts.keys()}
         return Reach(router, self.ladder, self.depth(request.k), request.where, request.enough or request.k, values)
 
@@ -133,7 +135,7 @@ class Searcher:
         if request.exhaustive:
             return [routing.exhaustive("asked for")] * rows
         if embedded.probabilities is None:
-            return [routing.exhaustive(self.no_classifier)] * rows
+            return [routing.exhaustive(self.unrouted)] * rows
         return [router.plan(row) for row in embedded.probabilities]
 
     def _answer(self, one: Prepared, result: Retrieved, total: int, embed_ms: float, search_ms: float) -> Answer:

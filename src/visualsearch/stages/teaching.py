@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from visualsearch.gallery import file_of
 from visualsearch.images import decode, read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.calibrating import gathered, withheld
 from visualsearch.stages.fitting import group_of
 from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
 
@@ -44,11 +46,12 @@ def train(parts: Parts, progress: Progress) -> Training:
         items = [item for page in store.pages() for item in page if item.buckets]
     crops = _CropReader(parts, {item.id: item for item in items})
     examples = [Example(item.id, item.buckets[0], group_of(parts, item)) for item in items]
+    kept_out = withheld(examples, parts.settings.routing.keep, parts.settings.runtime.seed)
     training = fit(
         parts.settings.classifier,
         parts.extractor,
         parts.runtime,
-        examples,
+        [example for example in examples if example.group not in kept_out],
         crops.crop_of,
         parts.model.path,
         parts.settings.runtime.seed,
@@ -59,8 +62,19 @@ def train(parts: Parts, progress: Progress) -> Training:
     parts.model.update(training={**training.as_dict(), "made_for": parts.classifier_purpose})
     parts.forget_classifier()
     parts.embedder.ready()  # here and not in the first search, which would wait for it
+    _calibrate(parts, [example for example in examples if example.group in kept_out], crops, progress)
     parts.remove_unused_graphs()
     return training
+
+
+def _calibrate(parts: Parts, examples: Sequence[Example], crops: _CropReader, progress: Progress) -> None:
+    """Keep beside the model what the new classifier says of the groups that were held out of its training."""
+    if parts.classifier is None:
+        return
+    seed = parts.settings.runtime.seed
+    gathered(parts.classifier, parts.embedder, examples, crops.crop_of, seed, progress).save(parts.model.path)
+    parts.model.update()
+    parts.forget_classifier()
 
 
 @dataclass(frozen=True, slots=True)

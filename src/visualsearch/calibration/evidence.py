@@ -1,0 +1,118 @@
+"""What calibration is done with: a classifier's say on pictures that it never learned, kept beside the model."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visualsearch.calibration.conformal import Scores, even_shares, needed, threshold
+from visualsearch.calibration.promises import Kind, Promise, strangeness
+from visualsearch.datatypes import Matrix
+from visualsearch.files import erasing, replacing
+
+FILE = "calibration.npz"
+"""In a model's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a classifier says of pictures that it has not learned, and what their routes must hold.
+
+    ``probabilities`` are (n, buckets), ``wanted`` (n, w) the positions of the buckets that must be
+    in the route, -1 where there is none: the right bucket, or those of the exhaustive hits. ``groups`` are (n,)
+    numbers, ``ids`` (n,) the items' ids, ``classifier`` the fingerprint of what was asked.
+    """
+
+    kind: Kind
+    classifier: str
+    ids: NDArray[np.str_]
+    groups: NDArray[np.intp]
+    probabilities: Matrix
+    wanted: NDArray[np.intp]
+
+    @property
+    def n(self) -> int:
+        """Return how many groups there are."""
+        return len(np.unique(self.groups))
+
+    def promise(self, level: float) -> Promise:
+        """Return the promise of ``level`` that is the same for all buckets, below 1."""
+        scores, shares, groups, _ = self._flat()
+        found = threshold(scores, shares, groups, level)
+        thresholds = None if found is None else np.full(self.probabilities.shape[1], found)
+        return Promise(self.kind, level, self.n, needed(level), thresholds)
+
+    def promise_per_bucket(self, level: float) -> tuple[Promise, dict[int, int]]:
+        """Return the promise that holds for the pictures of each bucket by themselves, below 1.
+
+        Class-conditional conformal prediction (Vovk 2012, "Conditional validity of inductive conformal
+        predictors", section 4). The second value counts the groups of those buckets that have too few; where
+        it is not empty the promise admits everything.
+        """
+        scores, _, groups, buckets = self._flat()
+        thresholds = np.full(self.probabilities.shape[1], np.nan)
+        few: dict[int, int] = {}
+        for bucket in range(len(thresholds)):
+            rows = buckets == bucket
+            own = groups[rows]
+            found = threshold(scores[rows], even_shares(own), own, level) if rows.any() else None
+            if found is None:
+                few[bucket] = len(np.unique(own))
+            else:
+                thresholds[bucket] = found
+        return Promise(self.kind, level, self.n, needed(level), None if few else thresholds), few
+
+    def scores(self) -> Scores:
+        """Return how strange each picture's wanted buckets are to the classifier, (n,): a mean where there are several."""
+        scores, shares, _, _ = self._flat()
+        rows = np.nonzero(self.wanted >= 0)[0]
+        means: Scores = np.bincount(rows, scores, len(self.ids)) / np.maximum(
+            np.bincount(rows, minlength=len(self.ids)), 1
+        )
+        return means
+
+    def _flat(self) -> tuple[Scores, Scores, NDArray[np.intp], NDArray[np.intp]]:
+        """Return score, share of its group's mass, group and bucket of each wanted bucket."""
+        rows, places = np.nonzero(self.wanted >= 0)
+        buckets = self.wanted[rows, places]
+        scores = strangeness(self.probabilities)[rows, buckets]
+        known, groups = np.unique(rows, return_inverse=True)[0], self.groups[rows]
+        of_picture = even_shares(rows)
+        in_group = np.zeros(len(self.groups))
+        in_group[known] = even_shares(self.groups[known])
+        return scores, of_picture * in_group[rows], groups, buckets
+
+    def without(self, ids: Collection[str]) -> Evidence:
+        """Return the same with the rows of these items left out."""
+        rows = ~np.isin(self.ids, list(ids))
+        parts = {name: getattr(self, name)[rows] for name in ("ids", "groups", "probabilities", "wanted")}
+        return replace(self, **parts)
+
+    def save(self, folder: Path) -> None:
+        """Write it into a model's folder, whole or not at all; what was there is overwritten.
+
+        Raises:
+            EngineError: the file cannot be written.
+        """
+        with erasing(folder / FILE), replacing(folder / FILE) as part:
+            arrays: dict[str, Any] = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+            np.savez(part, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path, classifier: str) -> Evidence | None:
+        """Return what ``save`` wrote of this classifier; None where there is none, or it is damaged or of another."""
+        try:
+            with (folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
+                if str(kept["classifier"]) != classifier:
+                    return None
+                arrays = {name: kept[name] for name in ("ids", "groups", "probabilities", "wanted")}
+                kind: Kind = "hits" if str(kept["kind"]) == "hits" else "bucket"
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return cls(kind, classifier, **arrays)
