@@ -134,15 +134,16 @@ def _tuned(course: Course, tail: keras.Model, source: Source, lesson: Lesson) ->
     """
     from scipy.special import softmax
 
-    rows = lesson.watched()
+    rows = np.concatenate([lesson.watched(), lesson.unknown()])
     if len(rows) < HONEST:
         return 1.0, Blend(0.0, 1.0), tail
     logits, labels = predict(logits_of(tail), source, rows), lesson.labels[rows]
-    degrees = temperature(logits, labels)
+    weights = lesson.weights()[labels] * lesson.shares(rows)
+    degrees = temperature(logits, labels, weights)
     directions = predict(directions_of(tail, course.trunk.projection), source, rows)
     linear = softmax(logits.astype(np.float64) / degrees, axis=1)
     centres = _centres(course, tail, source, lesson)
-    blend = choose(linear, directions, centres, labels, lesson.weights()[labels])
+    blend = choose(linear, directions, centres, labels, weights)
     soften(tail, degrees)
     return degrees, blend, with_centres(tail, centres, blend, course.trunk.projection)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualsearch.classifiers.contract import Curve
-from visualsearch.classifiers.split import Rows, Split
+from visualsearch.classifiers.split import PLENTY, Rows, Split
 from visualsearch.datatypes import Matrix
 from visualsearch.progress import Progress
 from visualsearch.runtimes.frameworks import import_keras
@@ -30,6 +30,9 @@ HEAVIEST = 10.0
 
 EPOCH_PICTURES = 4096
 """An epoch shows at most this many pictures."""
+
+UNKNOWN = 0.2
+"""How much groups that were not learned count when probabilities are made honest, beside further views of those that were."""
 
 WATCHED = 2048
 """Early stopping looks at no more than this many held-out pictures."""
@@ -55,6 +58,22 @@ class Lesson:
         """Return the same with nothing held out."""
         rows = np.arange(len(self.labels))
         return replace(self, split=Split(rows, rows[:0], rows[:0]))
+
+    def unknown(self) -> Rows:
+        """Return the held-out examples whose group was not learned and that early stopping does not look at."""
+        return self.split.held if len(self.split.views) >= PLENTY else self.split.held[:0]
+
+    def shares(self, rows: Rows) -> NDArray[np.float32]:
+        """Return by how much held-out examples count when probabilities are made honest, a mean of 1.
+
+        Of what is asked later, ``UNKNOWN`` shows groups that were not learned, such as those held out for calibration.
+        """
+        strange = np.isin(rows, self.split.held)
+        if strange.all() or not strange.any():
+            return np.ones(len(rows), np.float32)
+        share = strange.mean()
+        counts: NDArray[np.float32] = np.where(strange, UNKNOWN / share, (1 - UNKNOWN) / (1 - share)).astype(np.float32)
+        return counts
 
     def watched(self) -> Rows:
         """Return the held-out examples that early stopping looks at."""

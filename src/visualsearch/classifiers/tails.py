@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visualsearch.classifiers.centres import Blend, Centres, fewer, members
 from visualsearch.classifiers.contract import NEVER
@@ -177,11 +178,11 @@ def _copied(graph: keras.Model, fork: str | None) -> tuple[keras.KerasTensor, ke
     return copy.input, copy.output
 
 
-def temperature(logits: Matrix, labels: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
+def temperature(logits: Matrix, labels: NDArray[np.intp], weights: NDArray[np.float32] | None = None) -> float:
     """Return the temperature that makes held-out probabilities most honest.
 
     The one that minimises their cross-entropy (Guo et al. 2017, "On Calibration of Modern
-    Neural Networks"), among 61 from 0.2 to 5.
+    Neural Networks"), among 61 from 0.2 to 5; ``weights`` (n,) say how much each picture counts.
 
     >>> rows = np.log(np.array([[0.9, 0.1]] * 4, np.float32))
     >>> temperature(rows, np.array([0, 0, 0, 1])) > 1
@@ -191,6 +192,6 @@ def temperature(logits: Matrix, labels: np.ndarray[tuple[int], np.dtype[np.intp]
 
     def cross_entropy(candidate: float) -> float:
         rows = log_softmax(logits.astype(np.float64) / candidate, axis=1)
-        return float(-rows[np.arange(len(labels)), labels].mean())
+        return float(np.average(-rows[np.arange(len(labels)), labels], weights=weights))
 
     return float(min(np.geomspace(0.2, 5.0, 61), key=cross_entropy))
