@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.stores.server import TYPES, Bench, say
 from benchmarks.stores.vectors import BUCKETS, DIM, Gallery, K
+from visualsearch.calibration.promises import Promise
 from visualsearch.datatypes import Found
 from visualsearch.embedder import Embedded
 from visualsearch.stages.retrieval import retrieve
@@ -105,7 +106,8 @@ def finder(store: Store, made: Gallery, routed: bool) -> Callable[[int], Found]:
     """Return what the product does for a query from the embedding on; the route is the one bucket of the query."""
     embedder: Any = SimpleNamespace(buckets=made.labels)
     cropper: Any = None
-    searcher = Searcher(store, cropper, embedder, keep=0.9, ladder=(), at_most=1.0, model="", no_classifier="")
+    promise = Promise("bucket", 0.9, 9, 9, np.full(BUCKETS, 0.5))
+    searcher = Searcher(store, cropper, embedder, promise, ladder=(), at_most=1.0, model="", unrouted="")
     request, certain = Request(K, exhaustive=not routed), np.eye(BUCKETS, dtype=np.float32)
 
     def find(query: int) -> Found:

@@ -19,6 +19,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from servers import Cluster
 
+from visualsearch.calibration.promises import Promise
 from visualsearch.datatypes import Failure, Item, Matrix, Source
 from visualsearch.embedder import Embedded
 from visualsearch.errors import EngineError
@@ -312,9 +313,8 @@ def test_more_dimensions_than_the_server_takes_are_refused_in_one_sentence(shelv
 def product_search(store: ElasticsearchStore, query: Matrix, **options: Any) -> Retrieved:
     """Do all that a search of the product does once the picture is embedded: count, plan, search."""
     embedder = SimpleNamespace(buckets=[f"b{i}" for i in range(6)])
-    searcher = Searcher(
-        store, None, embedder, keep=0.9, ladder=("more", "all"), at_most=1.0, model="", no_classifier=""
-    )
+    promise = Promise("bucket", 0.9, 9, 9, np.full(6, 0.5))
+    searcher = Searcher(store, None, embedder, promise, ladder=("more", "all"), at_most=1.0, model="", unrouted="")
     embedded, request = Embedded(query, np.eye(6, dtype=np.float32)[:1]), Request(10, **options)
     reach = searcher.reach(request)
     return retrieve(store, embedded, searcher.plans(embedded, request, reach.router), reach)[0]

@@ -19,7 +19,7 @@ SOURCE = Path(visualsearch.__file__).parent
 LAYERS = (
     ("secrets", "errors", "datatypes", "progress", "files"),
     ("plugins", "model", "ahead", "columns", "colours", "beginnings"),
-    ("images", "gallery", "changes", "routing", "reranking"),
+    ("calibration", "images", "gallery", "changes", "routing", "reranking"),
     ("crops", "runtimes", "extractors", "classifiers", "stores"),
     ("embedder", "config_yaml", "config_errors", "kinds", "config", "config_schema", "evaluation"),
     ("stages",),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,24 @@ class Evidence:
         in_group[known] = even_shares(self.groups[known])
         return scores, of_picture * in_group[rows], groups, buckets
 
-    def without(self, ids: Collection[str]) -> Evidence:
-        """Return the same with the rows of these items left out."""
+    def without(self, ids: Collection[str], buckets: Sequence[int] = (), classifier: str | None = None) -> Evidence:
+        """Return the same without the rows of these items, and with no probability for these buckets.
+
+        ``classifier`` is the fingerprint of one that can do without them.
+        """
         rows = ~np.isin(self.ids, list(ids))
-        parts = {name: getattr(self, name)[rows] for name in ("ids", "groups", "probabilities", "wanted")}
-        return replace(self, **parts)
+        left = np.delete(np.arange(self.probabilities.shape[1]), list(buckets))
+        probabilities = np.zeros_like(self.probabilities[rows])
+        some = self.probabilities[rows][:, left]
+        probabilities[:, left] = some / np.maximum(some.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return Evidence(
+            self.kind,
+            self.classifier if classifier is None else classifier,
+            self.ids[rows],
+            self.groups[rows],
+            probabilities if len(buckets) else self.probabilities[rows],
+            self.wanted[rows],
+        )
 
     def save(self, folder: Path) -> None:
         """Write it into a model's folder, whole or not at all; what was there is overwritten.
@@ -105,14 +118,15 @@ class Evidence:
             np.savez(part, **arrays)
 
     @classmethod
-    def load(cls, folder: Path, classifier: str) -> Evidence | None:
-        """Return what ``save`` wrote of this classifier; None where there is none, or it is damaged or of another."""
+    def load(cls, folder: Path, classifier: str | None = None) -> Evidence | None:
+        """Return what ``save`` wrote of this classifier, or of any; None where there is none, or it is damaged."""
         try:
             with (folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                if str(kept["classifier"]) != classifier:
+                if classifier is not None and str(kept["classifier"]) != classifier:
                     return None
                 arrays = {name: kept[name] for name in ("ids", "groups", "probabilities", "wanted")}
                 kind: Kind = "hits" if str(kept["kind"]) == "hits" else "bucket"
+                asked = str(kept["classifier"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return cls(kind, classifier, **arrays)
+        return cls(kind, asked, **arrays)

@@ -41,6 +41,14 @@ def learned(folder: Path) -> tuple[str, ...]:
         return ()
 
 
+def fingerprint_of(folder: Path) -> str | None:
+    """Return the fingerprint of the classifier in the model ``folder``; None where there is no sound one."""
+    try:
+        return artefact.read_card(folder / "classifier" / artefact.CARD).fingerprint
+    except EngineError:
+        return None
+
+
 def forget_buckets(folder: Path, renamed: Mapping[str, str], merged: Collection[str] = ()) -> Outcome:
     """Rename buckets, and take out what was learned of them; of ``merged`` only what stands for single pictures.
 

@@ -27,8 +27,6 @@ MOST_PICTURES = 4
 def withheld(examples: Sequence[Example], keep: float, seed: int) -> frozenset[str]:
     """Return the groups to calibrate on: drawn evenly from the buckets; each bucket keeps a group to learn from.
 
-    None where there are too few for ``keep``: they are better learned from.
-
     >>> pictures = [Example(f"{b}{i}", b, f"{b}{i // 2}") for b in "xy" for i in range(60)]
     >>> len(withheld(pictures, 0.9, seed=0))
     12

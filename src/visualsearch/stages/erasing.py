@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from visualsearch.classifiers.forgetting import Outcome, forget_buckets, learned
+from visualsearch.calibration.evidence import FILE, Evidence
+from visualsearch.classifiers.forgetting import Outcome, fingerprint_of, forget_buckets, learned
 from visualsearch.datatypes import Item
 from visualsearch.files import erase, erasing
 from visualsearch.model import MARKS, RESULTS
@@ -17,7 +18,10 @@ from visualsearch.stages.assembly import Parts
 ALIAS = "forgotten-{}"
 """The name of a class that nobody is in any more, until the next training."""
 
-_UNFINISHED = re.compile(r"\.(card|queries|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+")
+_GIVEN = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
+"""The names that were given here before."""
+
+_UNFINISHED = re.compile(r"\.(card|queries|calibration|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+")
 """Files that an interrupted writing left, by the names that ``files.replacing`` gives them."""
 
 _LOOKED_AT = 4_096
@@ -34,6 +38,7 @@ def erase_names(parts: Parts, gone: Collection[Item], left: Collection[Item]) ->
     renamed = _aliases({*learned(parts.model.path), *(training or {}).get("buckets", ())} - known, known)
     merged = {name for item in gone for name in item.buckets} - set(renamed)
     became = forget_buckets(parts.model.path, renamed, merged)
+    _forget_evidence(parts.model.path, [item.id for item in gone])
     if became != "same":
         _erase_graphs(parts.model.path / "runtime")
     if training and (renamed or became != "same"):
@@ -43,6 +48,16 @@ def erase_names(parts: Parts, gone: Collection[Item], left: Collection[Item]) ->
         with erasing(parts.model.card_path):
             parts.model.update(training={**training, "buckets": names, "notes": notes, "made_for": made_for})
     return _told(became, list(renamed.values()))
+
+
+def _forget_evidence(folder: Path, ids: Collection[str]) -> None:
+    """Take out what the classifier said of pictures that are gone, and of classes in which nobody is left."""
+    evidence, classifier, buckets = Evidence.load(folder), fingerprint_of(folder), learned(folder)
+    if evidence is None or classifier is None or evidence.probabilities.shape[1] != len(buckets):
+        erase(folder / FILE)
+        return
+    nobody = [place for place, name in enumerate(buckets) if _GIVEN.fullmatch(name)]
+    evidence.without(ids, nobody, classifier).save(folder)
 
 
 def _told(became: Outcome, aliases: Collection[str]) -> list[str]:
@@ -66,9 +81,8 @@ def _told(became: Outcome, aliases: Collection[str]) -> list[str]:
 def _aliases(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
     """Return a new name for each name but those that were given here before."""
     named = set(names)
-    given = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
     free = (name for number in count(1) if (name := ALIAS.format(number)) not in named and name not in taken)
-    return {name: next(free) for name in sorted(named) if not given.fullmatch(name)}
+    return {name: next(free) for name in sorted(named) if not _GIVEN.fullmatch(name)}
 
 
 def _erase_graphs(folder: Path) -> None:
