@@ -140,7 +140,11 @@ def _search_options(search: argparse.ArgumentParser) -> None:
     )
     search.add_argument("--bucket", action="append", metavar="NAME", help="probe this bucket instead of the route")
     search.add_argument("--exhaustive", action="store_true", help="compare with every item")
-    search.add_argument("--why", action="store_true", help="show the route: buckets, probabilities, steps")
+    search.add_argument(
+        "--why",
+        action="store_true",
+        help="show the route: buckets, probabilities, steps, what each brought, what is promised",
+    )
     search.add_argument("--why-not", metavar="PATH", help="say why this picture of the gallery is not a hit")
     search.add_argument("--montage", type=Path, metavar="FILE", help="draw query and hits as a PNG")
 

@@ -16,6 +16,7 @@ from visualsearch.errors import DataError, PictureError, UsageError
 from visualsearch.pipeline import VisualSearch
 from visualsearch.presentation import terminal
 from visualsearch.presentation.bars import TerminalProgress
+from visualsearch.presentation.routes import print_route
 from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
@@ -105,7 +106,7 @@ def _show_answers(args: argparse.Namespace, search: VisualSearch, answers: Seque
     for answer in answers:
         terminal.print_answer(answer, items=search.count())
         if args.why:
-            terminal.print_route(answer)
+            print_route(answer)
     if args.montage:
         terminal.print_written({"montage": args.montage})
 

@@ -110,11 +110,15 @@ class Probability:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a route: why it was taken, what it probed, the share that it compared."""
+    """One step of a route: why it was taken, what it probed, the share that it compared.
+
+    ``buckets`` counts what is probed by then, 0 where it is everything; ``added`` names what this step brought.
+    """
 
     why: str
     buckets: int
     compared: float
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

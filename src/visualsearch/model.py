@@ -16,6 +16,9 @@ FORMAT = 1
 ARTEFACTS = ("*.npz", "classifier/*")
 """What the card vouches for; compiled graphs, index and reports can be made again from these."""
 
+QUERIES = "queries.npz"
+"""What is remembered of queries: it can be made again too, and changes whenever others are measured."""
+
 RESULTS = {"montage": "montage.png", "report": "report.html", "run": "run.jsonl"}
 """What a run leaves to look at, in the folder ``report``."""
 
@@ -79,9 +82,11 @@ class ModelFolder:
 
     def damaged(self) -> list[str]:
         """Return the artefacts that are missing or differ from what the card says."""
-        present = self._hashes()
-        return sorted(name for name, digest in self.card().get("files", {}).items() if present.get(name) != digest)
+        present, known = self._hashes(), self.card().get("files", {})
+        return sorted(name for name, digest in known.items() if present.get(name) != digest and name != QUERIES)
 
     def _hashes(self) -> dict[str, str]:
-        files = [file for pattern in ARTEFACTS for file in self.path.glob(pattern) if file.is_file()]
+        files = [
+            file for pattern in ARTEFACTS for file in self.path.glob(pattern) if file.is_file() and file.name != QUERIES
+        ]
         return {file.relative_to(self.path).as_posix(): sha256(file) for file in sorted(files)}

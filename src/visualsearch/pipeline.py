@@ -176,8 +176,8 @@ class VisualSearch:
 
     @property
     def trained(self) -> bool:
-        """Return whether there is a classifier for the gallery's buckets."""
-        return self._parts.classifier is not None
+        """Return whether there is a classifier for the gallery's buckets, and calibrated."""
+        return self._parts.evidence is not None
 
     def count(self) -> int:
         """Return how many items the index has."""

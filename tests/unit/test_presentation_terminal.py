@@ -15,6 +15,7 @@ from rich.console import Console
 from visualsearch.datatypes import Answer, Hit, Probability, Query, Route, Step
 from visualsearch.presentation import terminal
 from visualsearch.presentation.bars import TerminalProgress
+from visualsearch.presentation.routes import print_route
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -35,8 +36,8 @@ WIDENED = Answer(
     Route(
         (Probability("mug", 0.91), Probability("bowl", 0.06), Probability("vase", None)),
         (
-            Step("until 0.9 of the probability is covered", 1, 0.0625),
-            Step("2 of 3 hits: widened to more buckets", 3, 0.125),
+            Step("the right bucket with probability 0.9 or more: each bucket of 0.4 or more", 1, 0.0625, ("mug",)),
+            Step("2 of 3 hits: widened to more buckets", 3, 0.125, ("bowl", "vase")),
         ),
         0.125,
     ),
@@ -81,13 +82,13 @@ def test_the_answer_is_the_golden_one(console: Console) -> None:
     terminal.print_answer(WIDENED, items=1024, judge=lambda _, hit: judged[hit.id], console=console)
     terminal.print_answer(EXHAUSTIVE, console=console)
     terminal.print_answer(FAILED, console=console)
-    terminal.print_route(WIDENED, console=console)
+    print_route(WIDENED, console=console)
     same_as_golden("terminal-answer.txt", text_of(console))
 
 
 def test_buckets_that_the_caller_chose_have_no_probability_and_are_no_unknown_ones(console: Console) -> None:
     route = Route((Probability("mug", None),), (Step("chosen by the caller", 1, 0.25),), 0.25)
-    terminal.print_route(Answer(Query(None), HITS[:1], route), console=console)
+    print_route(Answer(Query(None), HITS[:1], route), console=console)
     assert re.search(r"mug +not asked for", text_of(console))
 
 

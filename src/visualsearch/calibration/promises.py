@@ -46,13 +46,21 @@ class Promise:
         return inside
 
     @property
-    def why(self) -> str:
+    def says(self) -> str:
         """Return the promise in words."""
-        if self.thresholds is None:
-            return f"searched everything: {self.n} groups of {self.needed} that keep {self.level:g} needs"
         if self.kind == "bucket":
             return f"the right bucket with probability {self.level:g} or more"
         return f"{self.level:g} or more of the exhaustive hits, on average"
+
+    @property
+    def why(self) -> str:
+        """Return why a route is what it is."""
+        if self.thresholds is None:
+            return f"searched everything: {self.n} groups of {self.needed} that keep {self.level:g} needs"
+        least = 1.0 - self.thresholds
+        if np.ptp(least) > _ROUNDING:
+            return f"{self.says}: each bucket that is likely enough for its kind"
+        return f"{self.says}: each bucket of {max(least[0], 0.0):.2g} or more"
 
     def as_dict(self, held: bool) -> dict[str, Any]:
         """Return what an answer says of it; it is not ``held`` where the route had to be cut."""

@@ -77,25 +77,6 @@ def print_answer(
     console.print()
 
 
-def print_route(answer: Answer, *, console: Console | None = None) -> None:
-    """Print why an answer searched where it did: the route's buckets and its steps."""
-    console = console or stdout_console()
-    if answer.route is None:
-        return
-    buckets = empty_table("bucket", ">probability", "")
-    predicted = any(bucket.probability is not None for bucket in answer.route.buckets)
-    for bucket in answer.route.buckets:
-        known = bucket.probability
-        text = f"{known:.3f}" if known is not None else "not learned yet" if predicted else "not asked for"
-        buckets.add_row(Text(printable(bucket.name)), text, "" if known is None else _bar(known, _plain(console)))
-    steps = empty_table(">step", "why", ">buckets", ">compared")
-    for number, step in enumerate(answer.route.steps, start=1):
-        steps.add_row(str(number), Text(step.why), str(step.buckets or "all"), percent(step.compared))
-    for table in (buckets, steps) if answer.route.buckets else (steps,):
-        console.print(table)
-        console.print()
-
-
 def print_index_summary(summary: Mapping[str, Any], *, console: Console | None = None) -> None:
     """Print what indexing changed: the counts, the failures with their reasons, the time."""
     console = console or stdout_console()
@@ -207,7 +188,7 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
         ">#", ">score", "", *(["right"] if truth else []), "bucket", "picture", *(["columns"] if more else [])
     )
     for hit in hits:
-        cells: list[RenderableType] = [str(hit.rank), f"{hit.score:.3f}", _bar(hit.score, plain)]
+        cells: list[RenderableType] = [str(hit.rank), f"{hit.score:.3f}", bar(hit.score, plain)]
         cells += [_mark(judged[hit.id])] if truth else []
         cells += [Text(printable(", ".join(hit.buckets))), Text(printable(placed(hit.path, hit.box)), overflow="fold")]
         table.add_row(*cells, *([Text(printable(told[hit.id]), style=MUTED)] if more else []))
@@ -222,7 +203,7 @@ def empty_table(*columns: str) -> Table:
     return table
 
 
-def _bar(share: float, plain: bool) -> Text:
+def bar(share: float, plain: bool) -> Text:
     """Draw a share of 1 in halves of a character, or in # where the output has no such characters."""
     halves = round(2 * BAR_WIDTH * min(max(share, 0.0), 1.0))
     bar = "#" * (halves // 2) if plain else "━" * (halves // 2) + "╸" * (halves % 2)

@@ -127,6 +127,26 @@ def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
     top1 = parts.model.card()["training"]["top1"]["chosen"]
     said = "nothing could be held out to measure it" if top1 is None else f"held-out top-1 {top1:.3f}"
     yield Finding("ok", "classifier", f"{len(classifier.buckets)} buckets; {said}")
+    yield _promise(parts)
+
+
+def _promise(parts: Parts) -> Finding:
+    """Say what routes promise, and how many groups are missing where they promise nothing."""
+    if parts.evidence is None:
+        return Finding("note", "routing", "not calibrated, so every search is exhaustive: run train")
+    promise = parts.promise
+    if promise is None:
+        return Finding("ok", "routing", f"{parts.unrouted}: every search is exhaustive")
+    if promise.thresholds is None:
+        missing = promise.needed - promise.n
+        says = (
+            f"{promise.n} calibration groups, {missing} fewer than the {promise.needed} that routing.keep {promise.level:g} "
+            f"needs, so every search is exhaustive: add groups and train, or lower routing.keep to "
+            f"{promise.n / (promise.n + 1):.2f} or less"
+        )
+        return Finding("note", "routing", says)
+    kept = f"{promise.says}, for queries like the gallery"
+    return Finding("ok", "routing", f"{kept}; calibrated on {promise.n} groups of the {promise.needed} that it needs")
 
 
 def _index(parts: Parts, deep: bool) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from visualsearch.calibration.evidence import FILE, Evidence
 from visualsearch.classifiers.forgetting import Outcome, fingerprint_of, forget_buckets, learned
 from visualsearch.datatypes import Item
 from visualsearch.files import erase, erasing
-from visualsearch.model import MARKS, RESULTS
+from visualsearch.model import MARKS, QUERIES, RESULTS
 from visualsearch.stages.assembly import Parts
 
 ALIAS = "forgotten-{}"
@@ -100,7 +100,7 @@ def erase_results(parts: Parts) -> list[str]:
     for file in folder.rglob(".*"):
         if file.is_file() and _UNFINISHED.fullmatch(file.name):
             erase(file)
-    memo = folder / "queries.npz"
+    memo = folder / QUERIES
     if memo.exists():
         erase(memo)
         told.append("queries.npz: the remembered embeddings of all queries, made again when they are next measured")

@@ -18,6 +18,7 @@ from visualsearch.errors import DataError
 from visualsearch.evaluation.runs import KS, RunRow, summarise
 from visualsearch.extractors.contract import Extractor, LearnedExtractor
 from visualsearch.gallery import Picture, file_of, list_pictures
+from visualsearch.model import QUERIES
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
@@ -66,7 +67,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     columns = {column for question in questions for column in question.picture.columns}
     relevant = relevant_column(parts.settings.queries.relevant, columns, items)
     judge = Judge(items, relevant, group_column(parts), parts.bucket_column)
-    memo = QueryMemo.open(parts.model.path / "queries.npz", parts.query_fingerprint(searcher.model))
+    memo = QueryMemo.open(parts.model.path / QUERIES, parts.query_fingerprint(searcher.model))
     rows: list[RunRow] = []
     answers: list[Answer] = []
     progress("searching queries", 0, len(questions))

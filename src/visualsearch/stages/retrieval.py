@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from visualsearch.datatypes import Found, Matrix, Route, Step, Vector
+from visualsearch.datatypes import Buckets, Found, Matrix, Route, Step, Vector
 from visualsearch.embedder import Embedded
 from visualsearch.routing import Plan, Router
 from visualsearch.stages.filters import nothing_has
@@ -82,16 +82,18 @@ def _climb(
     answers = store.search(vectors[rows], reach.k, [plans[i].names for i in rows], reach.where)
     for i, found in zip(rows, answers, strict=True):
         one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {reach.enough} hits: {plans[i].why}"
-        one.plan, one.found = plans[i], found
-        one.steps.append(_step(plans[i], found, reach.router.total, why))
+        before, one.plan, one.found = one.plan, plans[i], found
+        one.steps.append(_step(plans[i], found, reach.router.total, why, before.names))
 
 
 def _wider(router: Router, rung: str, plan: Plan, probabilities: Vector) -> Plan:
     return router.more(plan, probabilities) if rung == "more" else router.everything(plan)
 
 
-def _step(plan: Plan, found: Found, total: int, why: str) -> Step:
-    return Step(why, len(plan.buckets or ()), _share(found, total))
+def _step(plan: Plan, found: Found, total: int, why: str, before: Buckets = frozenset()) -> Step:
+    buckets = plan.buckets or ()
+    added = tuple(bucket.name for bucket in buckets if bucket.name not in (before or ()))
+    return Step(why, len(buckets), _share(found, total), added)
 
 
 def _share(found: Found, total: int) -> float:
