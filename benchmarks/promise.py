@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Draw calibration and test groups again and again, and say how often routes hold what they promise: benchmarks/promise.py YAML…
+"""Draw calibration and test groups again and again, and say how often routes hold what they promise.
 
-For each YAML, whose model must be trained, the groups that were held out of the classifier's training are divided at
+`benchmarks/promise.py YAML…`: for each YAML, whose model must be trained, the groups that were held out of the classifier's training are divided at
 random into groups to calibrate on and groups to test, many times. A route is what a search probes before any widening.
 Prints a table as Markdown: for each level the mean share that was held, its standard error over the draws, the mean
 number of buckets and the mean share of the gallery that such a route compares.
@@ -43,7 +43,7 @@ class Drawn:
 def drawn(evidence: Evidence, sizes: NDArray[np.float64], level: float, rng: np.random.Generator) -> Drawn:
     """Calibrate on some groups and test the others; ``sizes`` are the shares of the gallery that lie in each bucket."""
     names = rng.permutation(np.unique(evidence.groups))
-    chosen = np.isin(evidence.groups, names[: max(needed(level), len(names) // 2)])
+    chosen = np.isin(evidence.groups, names[: max(needed(level), 3 * len(names) // 4)])
     promise = part(evidence, chosen).promise(level)
     test = part(evidence, ~chosen)
     routes = np.stack([route(promise, row) for row in test.probabilities])
