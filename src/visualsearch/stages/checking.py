@@ -148,6 +148,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
             )
         yield from _unlearned(parts, store)
         yield from _unfinished(parts)
+        yield from (Finding("note", "index", says) for says in getattr(store, "notes", list)())
         if deep:
             yield from _vectors(store)
 
