@@ -120,6 +120,9 @@ def parser() -> argparse.ArgumentParser:
     copy = _add(commands, "copy", "copy the index to another YAML's store; embeds nothing")
     copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml", help="names the store to copy to")
     check = _add(commands, "check", "say what is well and what is missing")
+    check.epilog = (
+        "exit code: that of the worst problem, 2 YAML, 3 data (gallery), 4 engine (store, weights, model); else 0"
+    )
     check.add_argument(
         "--deep", action="store_true", help="also read every stored vector, and compare searches with brute force"
     )

@@ -141,7 +141,7 @@ def copy(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Say what is well and what is missing; problems exit with 4."""
+    """Say what is well and what is missing; exit with the code of the worst problem."""
     if args.schema:
         return _print_json(schema())
     with _opened(args) as search:
@@ -150,7 +150,7 @@ def check(args: argparse.Namespace) -> int:
         _print_json([asdict(one) for one in found])
     else:
         terminal.print_findings([(one.level, one.what, one.says) for one in found])
-    return 4 if any(one.level == "problem" for one in found) else 0
+    return max((one.exit_code for one in found), default=0)
 
 
 @contextmanager
