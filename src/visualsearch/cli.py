@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -127,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
         "--deep", action="store_true", help="also read every stored vector, and compare searches with brute force"
     )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of the YAML and stop")
+    made.commands = commands.choices
     return made
 
 
@@ -199,8 +202,16 @@ class _Misused(UsageError):
 class _Command(argparse.ArgumentParser):
     """A parser that raises its errors, so that they are told as all others are."""
 
+    commands: Collection[str] = ()
+    """What it takes as a command."""
+
     def error(self, message: str) -> NoReturn:
-        raise _Misused(f"{self.prog}: {message}.", self.format_usage())
+        wrong = re.match(r"argument COMMAND: invalid choice: '(.*?)' \(", message)
+        if wrong:
+            message = f"expected a command ({', '.join(self.commands)}) or none; received '{wrong[1]}'"
+        near = difflib.get_close_matches(wrong[1], self.commands, n=1) if wrong else []
+        meant = f" Did you mean '{near[0]}'?" if near else ""
+        raise _Misused(f"{self.prog}: {message}.{meant}", self.format_usage())
 
 
 def _pair(text: str) -> tuple[str, str]:

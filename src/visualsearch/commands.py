@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from visualsearch.config import Application
+from visualsearch.config import Application, load_settings
 from visualsearch.config_schema import schema
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
@@ -135,7 +135,7 @@ def forget(args: argparse.Namespace) -> int:
 
 def copy(args: argparse.Namespace) -> int:
     """Copy the index to another store."""
-    with _opened(args) as source, VisualSearch.from_yaml(args.to) as target:
+    with _opened(args) as source, VisualSearch(load_settings(args.to, option="--to")) as target:
         copied = source.copy_to(target)
     return _shown(args, {"copied": copied}, lambda: terminal.print_note(f"copied {count(copied, 'item')}"))
 
@@ -156,7 +156,8 @@ def check(args: argparse.Namespace) -> int:
 @contextmanager
 def _opened(args: argparse.Namespace) -> Iterator[VisualSearch]:
     """Open what the YAML describes, drawing progress unless told to be quiet."""
-    with _progress(args) as progress, VisualSearch.from_yaml(args.yml, args.overrides, progress) as search:
+    settings = load_settings(args.yml, args.overrides, "-yml")
+    with _progress(args) as progress, VisualSearch(settings, progress) as search:
         yield search
 
 

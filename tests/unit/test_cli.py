@@ -397,6 +397,29 @@ def test_mistakes_are_one_sentence_and_the_right_code(
     assert said.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (
+            ["index", "-yml", "aplication.yaml"],
+            "aplication.yaml: there is no such file. Did you mean 'application.yaml'?",
+        ),
+        (["index", "-yml", "nothere"], "nothere: there is no such file. Write one ({}) or name it with -yml."),
+        (["copy", "--to", "nothere"], "nothere: there is no such file. Write one ({}) or name it with --to."),
+        (["copy", "--to", "sub/othr.yml"], "sub/othr.yml: there is no such file. Did you mean 'sub/other.yml'?"),
+        (["index", "-yml", "no/aplication.yaml"], "no/aplication.yaml: there is no such file. Write one ({}) or name"),
+    ],
+)
+def test_a_yaml_that_is_not_there_is_answered_with_the_one_that_was_meant(
+    yml: Path, capsys: pytest.CaptureFixture[str], argv: list[str], says: str
+) -> None:
+    (yml.parent / "sub").mkdir()
+    (yml.parent / "sub/other.yml").write_text(YAML)
+    (yml.parent / "aplication.png").touch()
+    code, said = complaint(capsys, *argv)
+    assert (code, said.startswith("error: " + says.format("`gallery: {folder: photos/}` is enough"))) == (2, True), said
+
+
 def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "gallery/red/red00.png", "--json"]) == 3
     told = json.loads(capsys.readouterr().err)
@@ -407,7 +430,13 @@ def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixtur
     ("argv", "says"),
     [
         (["search"], "visualsearch search: the following arguments are required: IMAGE"),
-        (["serch", "a.jpg"], "invalid choice: 'serch'"),
+        (
+            ["serch", "a.jpg"],
+            "visualsearch: expected a command (train, index, search, evaluate, forget, copy, check) or none; "
+            "received 'serch'. Did you mean 'search'?",
+        ),
+        (["-yml", "a.yaml", "cehck"], "received 'cehck'. Did you mean 'check'?"),
+        (["a.jpg"], "or none; received 'a.jpg'."),
         (["search", "a.jpg", "-k", "two"], "argument -k: invalid int value: 'two'"),
         (["search", "a.jpg", "--where", "label"], "expected COLUMN=VALUE; received 'label'"),
         (["copy"], "visualsearch copy: the following arguments are required: --to"),

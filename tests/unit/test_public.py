@@ -21,7 +21,7 @@ LAYERS = (
     ("plugins", "model", "ahead", "columns", "colours", "beginnings"),
     ("images", "gallery", "changes", "routing", "reranking"),
     ("crops", "runtimes", "extractors", "classifiers", "stores"),
-    ("embedder", "config_yaml", "config_errors", "kinds", "config", "config_schema", "evaluation"),
+    ("embedder", "config_files", "config_yaml", "config_errors", "kinds", "config", "config_schema", "evaluation"),
     ("stages",),
     ("pipeline", "presentation"),
     ("results",),
