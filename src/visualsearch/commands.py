@@ -11,6 +11,7 @@ from typing import Any
 
 from visualsearch.config import Application, load_settings
 from visualsearch.config_schema import schema
+from visualsearch.crops import noun_of
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
 from visualsearch.pipeline import VisualSearch
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             return _print_json({"index": indexed, "evaluation": evaluation.summary, "written": written})
         for answer in results.examples(SHOWN):
-            terminal.print_answer(answer, items=results.items, judge=results.judge, hits=SHOWN_HITS)
+            noun = noun_of(search.settings.crop)
+            terminal.print_answer(answer, items=results.items, noun=noun, judge=results.judge, hits=SHOWN_HITS)
         terminal.print_evaluation(evaluation.summary)
         terminal.print_written(written)
     return 0
@@ -103,7 +105,7 @@ def _show_answers(args: argparse.Namespace, search: VisualSearch, answers: Seque
         _print_json([asdict(answer) for answer in answers])
         return
     for answer in answers:
-        terminal.print_answer(answer, items=search.count())
+        terminal.print_answer(answer, items=search.count(), noun=noun_of(search.settings.crop))
         if args.why:
             terminal.print_route(answer)
     if args.montage:
