@@ -598,6 +598,18 @@ def test_leaving_a_picture_out_widens_no_search_by_itself(gallery: Path) -> None
     assert rows["blue/blue00.png"].widened
 
 
+@pytest.mark.parametrize(("each", "widened"), [(6, 0), (7, 21)])
+def test_no_search_widens_for_hits_that_the_gallery_has_not(tmp_path: Path, each: int, widened: int) -> None:
+    """Of 18 pictures 5 are asked for, which each bucket of 6 has; of 21 pictures 20."""
+    with opened(paint_gallery(tmp_path / "gallery", each=each), widen="[all]") as search:
+        search.index()
+        search.train()
+        rows = search.evaluate().rows
+    assert (len(rows), sum(row.widened for row in rows)) == (3 * each, widened)
+    share = pytest.approx(1.0 if widened else 1 / 3)
+    assert [row.routed_compared for row in rows] == [share] * len(rows)
+
+
 def test_two_processes_do_not_index_the_same_gallery_at_once(gallery: Path) -> None:
     with opened(gallery) as search:
         search.index()
