@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """Draw calibration and test groups again and again, and say how often routes hold what they promise.
 
-`benchmarks/promise.py YAML…`: for each YAML, whose model must be trained, the groups that were held out of the classifier's training are divided at
-random into groups to calibrate on and groups to test, many times. A route is what a search probes before any widening.
-Prints a table as Markdown: for each level the mean share that was held, its standard error over the draws, the mean
-number of buckets and the mean share of the gallery that such a route compares.
+`benchmarks/promise.py YAML…`: for each YAML, whose model must be trained, the groups that were held out of the
+classifier's training are divided at random into three quarters to calibrate on (more where a level needs more) and
+the rest to test, many times. A route is what a search probes before any widening. Prints a table as Markdown: for
+each level the mean share that was held, its standard error over the draws, the mean number of buckets and the mean
+share of the gallery that such a route compares.
 """
 
 from __future__ import annotations

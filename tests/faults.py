@@ -107,9 +107,9 @@ class Ended:
         return made
 
     def said(self, slug: str) -> str:
-        """Return the one sentence of an engine's error; nothing else was printed."""
+        """Return the one sentence of an engine's error; nothing else was printed, but that one waits."""
         assert (self.code, self.out) == (4, ""), self
-        sentence = re.fullmatch(rf"error: (.+) \[{slug}\]\n", self.err)
+        sentence = re.fullmatch(rf"(?:note: waiting for .+ s\)\n)*error: (.+) \[{slug}\]\n", self.err)
         assert sentence, self.err
         return sentence[1]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -120,10 +122,14 @@ def parser() -> argparse.ArgumentParser:
     copy = _add(commands, "copy", "copy the index to another YAML's store; embeds nothing")
     copy.add_argument("--to", type=Path, required=True, metavar="OTHER.yaml", help="names the store to copy to")
     check = _add(commands, "check", "say what is well and what is missing")
+    check.epilog = (
+        "exit code: that of the worst problem, 2 YAML, 3 data (gallery), 4 engine (store, weights, model); else 0"
+    )
     check.add_argument(
         "--deep", action="store_true", help="also read every stored vector, and compare searches with brute force"
     )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of the YAML and stop")
+    made.commands = commands.choices
     return made
 
 
@@ -200,8 +206,16 @@ class _Misused(UsageError):
 class _Command(argparse.ArgumentParser):
     """A parser that raises its errors, so that they are told as all others are."""
 
+    commands: Collection[str] = ()
+    """What it takes as a command."""
+
     def error(self, message: str) -> NoReturn:
-        raise _Misused(f"{self.prog}: {message}.", self.format_usage())
+        wrong = re.match(r"argument COMMAND: invalid choice: '(.*?)' \(", message)
+        if wrong:
+            message = f"expected a command ({', '.join(self.commands)}) or none; received '{wrong[1]}'"
+        near = difflib.get_close_matches(wrong[1], self.commands, n=1) if wrong else []
+        meant = f" Did you mean '{near[0]}'?" if near else ""
+        raise _Misused(f"{self.prog}: {message}.{meant}", self.format_usage())
 
 
 def _pair(text: str) -> tuple[str, str]:

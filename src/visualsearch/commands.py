@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from visualsearch.config import Application
+from visualsearch.config import Application, load_settings
 from visualsearch.config_schema import schema
+from visualsearch.crops import noun_of
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
 from visualsearch.pipeline import VisualSearch
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             return _print_json({"index": indexed, "evaluation": evaluation.summary, "written": written})
         for answer in results.examples(SHOWN):
-            terminal.print_answer(answer, items=results.items, judge=results.judge, hits=SHOWN_HITS)
+            noun = noun_of(search.settings.crop)
+            terminal.print_answer(answer, items=results.items, noun=noun, judge=results.judge, hits=SHOWN_HITS)
         terminal.print_evaluation(evaluation.summary)
         terminal.print_written(written)
     return 0
@@ -104,7 +106,7 @@ def _show_answers(args: argparse.Namespace, search: VisualSearch, answers: Seque
         _print_json([asdict(answer) for answer in answers])
         return
     for answer in answers:
-        terminal.print_answer(answer, items=search.count())
+        terminal.print_answer(answer, items=search.count(), noun=noun_of(search.settings.crop))
         if args.why:
             print_route(answer)
     if args.montage:
@@ -136,13 +138,13 @@ def forget(args: argparse.Namespace) -> int:
 
 def copy(args: argparse.Namespace) -> int:
     """Copy the index to another store."""
-    with _opened(args) as source, VisualSearch.from_yaml(args.to) as target:
+    with _opened(args) as source, VisualSearch(load_settings(args.to, option="--to")) as target:
         copied = source.copy_to(target)
     return _shown(args, {"copied": copied}, lambda: terminal.print_note(f"copied {count(copied, 'item')}"))
 
 
 def check(args: argparse.Namespace) -> int:
-    """Say what is well and what is missing; problems exit with 4."""
+    """Say what is well and what is missing; exit with the code of the worst problem."""
     if args.schema:
         return _print_json(schema())
     with _opened(args) as search:
@@ -151,13 +153,14 @@ def check(args: argparse.Namespace) -> int:
         _print_json([asdict(one) for one in found])
     else:
         terminal.print_findings([(one.level, one.what, one.says) for one in found])
-    return 4 if any(one.level == "problem" for one in found) else 0
+    return max((one.exit_code for one in found), default=0)
 
 
 @contextmanager
 def _opened(args: argparse.Namespace) -> Iterator[VisualSearch]:
     """Open what the YAML describes, drawing progress unless told to be quiet."""
-    with _progress(args) as progress, VisualSearch.from_yaml(args.yml, args.overrides, progress) as search:
+    settings = load_settings(args.yml, args.overrides, "-yml")
+    with _progress(args) as progress, VisualSearch(settings, progress) as search:
         yield search
 
 

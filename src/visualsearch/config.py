@@ -187,13 +187,13 @@ class Application(Settings):
         return shown
 
 
-def load_settings(path: Path, overrides: Sequence[str] = ()) -> Application:
-    """Read a YAML file; ``overrides`` are ``key=value``, as behind ``--set``.
+def load_settings(path: Path, overrides: Sequence[str] = (), option: str | None = None) -> Application:
+    """Read a YAML file; ``overrides`` are ``key=value``, as behind ``--set``, and ``option`` is what named the file.
 
     Raises:
         ConfigError: one sentence with file, line, key, what was expected and what came.
     """
-    return _application(read_document(path), path.absolute().parent, overrides)
+    return _application(read_document(path, option), path.absolute().parent, overrides)
 
 
 def parse(text: str, base: Path, source: str = "YAML", overrides: Sequence[str] = ()) -> Application:

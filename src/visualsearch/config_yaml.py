@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from visualsearch.config_files import read_yaml
 from visualsearch.errors import ConfigError
 from visualsearch.secrets import remember
 
@@ -56,27 +57,13 @@ class Document:
         return self.source
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file.
+def read_document(path: Path, option: str | None = None) -> Document:
+    """Read a YAML file, which ``option`` of the command line names.
 
     Raises:
         ConfigError: ``yaml-missing``, ``yaml-unreadable`` or ``yaml-syntax``.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        message = (
-            f"{path}: there is no such file. Write one (`gallery: {{folder: photos/}}` is enough) or name it with -yml."
-        )
-        raise ConfigError(message, slug="yaml-missing") from error
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        message = f"{path}: expected UTF-8; received the byte 0x{byte:02x}. Save the file as UTF-8."
-        raise ConfigError(message, slug="yaml-syntax") from error
-    except OSError as error:
-        message = f"{path}: expected a YAML file; it cannot be read ({error.strerror})."
-        raise ConfigError(message, slug="yaml-unreadable") from error
-    return parse_document(text, path.name)
+    return parse_document(read_yaml(path, option), path.name)
 
 
 def parse_document(text: str, source: str) -> Document:

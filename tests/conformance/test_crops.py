@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from drawn import group
 
-from visualsearch.crops import CROPS
+from visualsearch.crops import CROPS, noun_of
 from visualsearch.crops.contract import Cropper, Role, why_nothing
-from visualsearch.plugins import load
+from visualsearch.plugins import Options, load
 
 PICTURES = [
     group([(20, 30, 220), (280, 60, 180)], 500, 300),
@@ -25,6 +27,18 @@ def cropper(request: pytest.FixtureRequest) -> Cropper:
     plugin = load(CROPS, request.param, "crop")
     made: Cropper = plugin(plugin.Options(name=request.param))
     return made
+
+
+class Halves:
+    """A plug-in of somebody else's, that says of itself what it must and no more."""
+
+    fingerprint = "halves"
+
+
+def test_what_a_crop_is_called_is_the_plug_ins_own_word_or_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {name: noun_of(Options(name=name)) for name in CROPS} == {"whole": "picture", "mtcnn": "face"}
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    assert noun_of(Options(name="test_crops:Halves")) == "item"
 
 
 @pytest.mark.parametrize("role", ["gallery", "query"])

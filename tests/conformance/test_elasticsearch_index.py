@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
+from fakes import paint_gallery
 from servers import Cluster
 
+from visualsearch import VisualSearch
 from visualsearch.calibration.promises import Promise
 from visualsearch.datatypes import Failure, Item, Matrix, Source
 from visualsearch.embedder import Embedded
@@ -166,6 +168,68 @@ def test_refresh_and_copies_are_put_off_while_loading(shelves: MakeShelf, client
     assert settings() == ("-1", "0")
     shelf.publish(store)
     assert settings() == ("5000ms", "2")
+
+
+def test_replicas_and_refresh_of_the_live_index_follow_the_yaml(
+    shelves: MakeShelf, client: Elasticsearch, tmp_path: Path
+) -> None:
+    gallery = paint_gallery(tmp_path / "gallery", each=2)
+    host, base = shelves()._options.hosts[0], shelves()._base
+
+    def indexed(**options: object) -> tuple[tuple[str, str, str], str]:
+        """Run `index` with these options; return what the live index has then, and its name."""
+        store = {"name": "elasticsearch", "hosts": [host], "index": base.removeprefix("visualsearch-"), **options}
+        yaml = {"name": "m", "gallery": {"folder": str(gallery)}, "extractor": {"name": "fakes:Grid"}, "store": store}
+        (tmp_path / "m.yaml").write_text(json.dumps(yaml))
+        with VisualSearch.from_yaml(tmp_path / "m.yaml") as search:
+            search.index()
+        ((name, made),) = client.indices.get(index=base).items()
+        now = made["settings"]["index"]
+        return (now["refresh_interval"], now["number_of_replicas"], now["auto_expand_replicas"]), name
+
+    first = f"{base}-v1"
+    assert indexed() == (("1000ms", "0", "0-1"), first)
+    assert indexed(replicas=2, refresh_s=5) == (("5000ms", "2", "false"), first)
+    client.indices.put_settings(index=base, settings={"refresh_interval": "77s"})
+    with closing(shelves(replicas=1).live()):  # who only looks changes nothing
+        assert client.indices.get(index=base)[first]["settings"]["index"]["refresh_interval"] == "77s"
+    assert indexed(replicas=1, refresh_s=5) == (("5000ms", "1", "false"), first)
+    assert indexed(refresh_s=0.5) == (("500ms", "0", "0-1"), first)
+
+
+@pytest.mark.parametrize("of", ["index", "alias"])
+def test_somebody_elses_index_under_the_name_of_our_alias_is_told_and_left_alone(
+    shelves: MakeShelf, client: Elasticsearch, of: str
+) -> None:
+    shelf = shelves()
+    name = shelf._base
+    there = {"index": name, "alias": f"{name}-of-others"}[of]
+    client.indices.create(index=there, aliases={name: {}} if of == "alias" else {})
+    received = {"index": "an index of that name", "alias": f"one of the index {there}"}[of]
+    for ask in (shelf.live, shelf.unfinished, lambda: shelf.begin("f", 3)):
+        with pytest.raises(EngineError) as caught:
+            ask()
+        assert caught.value.slug == "store-format"
+        assert str(caught.value).endswith(
+            f": {name}: expected an alias of a version that visualsearch made, or nothing; received {received}: "
+            "choose another store.index, or remove or rename what is there."
+        )
+    assert [one for one in client.indices.get(index=f"{name}*") if "-state" not in one] == [there]
+
+
+def test_an_index_of_before_the_sort_by_bucket_is_noted(shelves: MakeShelf, client: Elasticsearch) -> None:
+    shelf = shelves()
+    shelf.publish(begun(shelf))
+    with closing(shelf.live()) as live:
+        name, handle = live.version.name, live.version.handle
+        assert live.notes() == []
+    made = client.indices.get(index=name)[name]
+    client.indices.delete(index=name)
+    aliases = {shelf._base: {}, handle: {}}
+    client.indices.create(index=name, mappings=made["mappings"], settings={"number_of_shards": 1}, aliases=aliases)
+    with closing(shelf.live()) as live:
+        (note,) = live.notes()
+    assert note.startswith(f"{name} was made before items were sorted by bucket") and "index --rebuild" in note
 
 
 def test_the_last_version_stays_for_its_readers_and_takes_no_more(shelves: MakeShelf, client: Elasticsearch) -> None:

@@ -562,7 +562,8 @@ def test_a_server_that_never_answers_is_given_up_in_one_sentence(shop: Shop) -> 
             yml = shop.yaml(f"{scheme}://{place}", "timeout_s: 1", "patience_s: 2")
             done = command("-yml", str(yml), "index")
             assert (done.returncode, done.stdout) == (4, b"")
-            (line,) = done.stderr.decode().splitlines()
+            *notes, line = done.stderr.decode().splitlines()
+            assert notes == [f"note: waiting for Elasticsearch at {scheme}://{place} (2 s of 2 s)"] * len(notes)
             assert line.startswith(
                 f"error: Elasticsearch at {scheme}://{place}: expected an answer within 2 s; received"
             )

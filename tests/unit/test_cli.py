@@ -203,6 +203,35 @@ def test_forget_copy_and_check(yml: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "properties" in printed(capsys, "check", "--schema")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "codes"),
+    [
+        ((), []),
+        (("gallery",), [3]),
+        (("model",), [4]),
+        (("model", "gallery"), [3, 4]),
+        (("extractor",), [3]),
+    ],
+)
+def test_check_exits_with_the_code_of_the_worst_problem(
+    yml: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, ...], codes: list[int]
+) -> None:
+    main(["-q", "index"])
+    main(["-q", "train"])
+    options = []
+    if "gallery" in wrong:
+        (yml.parent / "gallery").rename(yml.parent / "elsewhere")
+    if "model" in wrong:
+        for file in (yml.parent / "model/classifier").iterdir():
+            file.write_bytes(b"torn")
+    if "extractor" in wrong:
+        options = ["--set", "extractor={name: 'fakes:Grid', cells: 2}"]
+    assert main([*options, "check"]) == max(codes, default=0)
+    found = printed(capsys, *options, "check", code=max(codes, default=0))
+    assert sorted({one["exit_code"] for one in found if one["level"] == "problem"}) == codes
+    assert all(one["exit_code"] == 0 for one in found if one["level"] != "problem")
+
+
 def test_a_filter_on_a_column_that_is_not_there_forgets_nothing_silently(
     yml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +260,7 @@ def test_an_index_of_another_extractor_names_it_and_the_way_out(yml: Path, capsy
     then, now = "{name: fakes:Grid, cells: 4}", "{name: fakes:Grid, cells: 2}"
     assert (code, f"made with extractor: {then}, and the YAML names {now}." in said) == (3, True)
     assert "`name:`" in said
-    levels = [one["says"] for one in printed(capsys, *coarse, "check", code=4) if one["level"] == "problem"]
+    levels = [one["says"] for one in printed(capsys, *coarse, "check", code=3) if one["level"] == "problem"]
     assert any(then in says for says in levels)
     (yml.parent / "gallery").rename(yml.parent / "renamed")
     capsys.readouterr()
@@ -368,6 +397,29 @@ def test_mistakes_are_one_sentence_and_the_right_code(
     assert said.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (
+            ["index", "-yml", "aplication.yaml"],
+            "aplication.yaml: there is no such file. Did you mean 'application.yaml'?",
+        ),
+        (["index", "-yml", "nothere"], "nothere: there is no such file. Write one ({}) or name it with -yml."),
+        (["copy", "--to", "nothere"], "nothere: there is no such file. Write one ({}) or name it with --to."),
+        (["copy", "--to", "sub/othr.yml"], "sub/othr.yml: there is no such file. Did you mean 'sub/other.yml'?"),
+        (["index", "-yml", "no/aplication.yaml"], "no/aplication.yaml: there is no such file. Write one ({}) or name"),
+    ],
+)
+def test_a_yaml_that_is_not_there_is_answered_with_the_one_that_was_meant(
+    yml: Path, capsys: pytest.CaptureFixture[str], argv: list[str], says: str
+) -> None:
+    (yml.parent / "sub").mkdir()
+    (yml.parent / "sub/other.yml").write_text(YAML)
+    (yml.parent / "aplication.png").touch()
+    code, said = complaint(capsys, *argv)
+    assert (code, said.startswith("error: " + says.format("`gallery: {folder: photos/}` is enough"))) == (2, True), said
+
+
 def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "gallery/red/red00.png", "--json"]) == 3
     told = json.loads(capsys.readouterr().err)
@@ -378,7 +430,13 @@ def test_an_error_with_json_has_its_slug(yml: Path, capsys: pytest.CaptureFixtur
     ("argv", "says"),
     [
         (["search"], "visualsearch search: the following arguments are required: IMAGE"),
-        (["serch", "a.jpg"], "invalid choice: 'serch'"),
+        (
+            ["serch", "a.jpg"],
+            "visualsearch: expected a command (train, index, search, evaluate, forget, copy, check) or none; "
+            "received 'serch'. Did you mean 'search'?",
+        ),
+        (["-yml", "a.yaml", "cehck"], "received 'cehck'. Did you mean 'check'?"),
+        (["a.jpg"], "or none; received 'a.jpg'."),
         (["search", "a.jpg", "-k", "two"], "argument -k: invalid int value: 'two'"),
         (["search", "a.jpg", "--where", "label"], "expected COLUMN=VALUE; received 'label'"),
         (["copy"], "visualsearch copy: the following arguments are required: --to"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import socket
+import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,14 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import paint_gallery
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from serving import serving
 
 from visualsearch import ConfigError, EngineError
+from visualsearch.cli import main
 from visualsearch.config import parse
 from visualsearch.datatypes import Item, Source
+from visualsearch.stores import waiting
 from visualsearch.stores.checks import unit_enough
 from visualsearch.stores.elasticsearch import ElasticsearchShelf
 from visualsearch.stores.elasticsearch_bulk import Operation, requests, writing
@@ -39,6 +45,7 @@ from visualsearch.stores.elasticsearch_mapping import (
 )
 from visualsearch.stores.elasticsearch_options import ElasticsearchOptions, index_name
 from visualsearch.stores.ties import NEAR, Candidate, near_ties, undecided
+from visualsearch.stores.waiting import Voice
 
 anything = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF), max_size=8)  # lone surrogates, NUL
 long = st.builds(lambda text, times: text * times, st.text("aé\0\udce9", min_size=1, max_size=3), st.just(LONGEST))
@@ -252,8 +259,20 @@ def test_a_mistake_is_one_sentence_without_the_secret(text: str, said: str, monk
 def test_names_in_the_cluster_come_from_the_model_unless_one_is_chosen() -> None:
     assert index_name("shop", "whatever") == "visualsearch-shop"
     assert index_name(None, "Meine Fotos!") == "visualsearch-meine-fotos"
-    assert index_name(None, "Ж") == "visualsearch-gallery"
+    assert index_name(None, "_") == "visualsearch-gallery"
     assert index_name(None, "shop-v2") == "visualsearch-shop-v2-gallery"  # -v2 would be a version of `shop`
+
+
+def test_names_in_another_script_are_told_apart_however_they_are_composed() -> None:
+    models = ["Ж", "Щ", "写真", "Ж1", "Щ1", "Müller", "Möller", "Щ-v3"]
+    names = [index_name(None, model) for model in models]
+    assert len(set(names)) == len(models)
+    for model, name in zip(models, names, strict=True):
+        index = name.removeprefix("visualsearch-")
+        assert ElasticsearchOptions(index=index).index == index, "it is a name that the YAML may give"
+        assert index_name(None, unicodedata.normalize("NFD", model)) == name
+        assert index_name(None, model.lower()) == name, "as two folders of one name on a disk that knows no capitals"
+    assert index_name("shop", "Ж") == "visualsearch-shop"
 
 
 # ------------------------------------------------------------------------------- servers that are refused
@@ -317,6 +336,59 @@ def test_a_server_that_is_away_is_waited_for_as_long_as_patience_lasts() -> None
     with pytest.raises(EngineError, match="expected an answer within 0.3 s") as caught:
         Connection(ElasticsearchOptions(hosts=(address,), patience_s=0.3))
     assert caught.value.slug == "store-unreachable"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have waiting told after a fifth of a second, and every half."""
+    monkeypatch.setattr(waiting, "SILENT_S", 0.2)
+    monkeypatch.setattr(waiting, "AGAIN_S", 0.5)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["nobody listens", "nobody answers"])
+def test_who_waits_is_told_so_now_and_then(hasty: None, caplog: pytest.LogCaptureFixture, silent: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not silent:
+            server.close()
+        options = ElasticsearchOptions(hosts=(f"http://127.0.0.1:{port}",), patience_s=1.6, timeout_s=1)
+        with pytest.raises(EngineError):
+            Connection(options)
+    said = [record.getMessage() for record in caplog.records if record.name == "visualsearch.stores.waiting"]
+    assert 1 <= len(said) <= 4
+    assert said[0] == f"waiting for Elasticsearch at http://127.0.0.1:{port} (0 s of 1.6 s)"
+
+
+def test_who_is_answered_at_once_is_told_nothing_later(hasty: None, caplog: pytest.LogCaptureFixture) -> None:
+    with stand_in("8.19.0", "Elasticsearch") as address:
+        connection = Connection(ElasticsearchOptions(hosts=(address,)))
+        time.sleep(0.3)
+        connection.close()
+    assert caplog.records == []
+
+
+def test_several_threads_wait_with_one_voice(hasty: None, caplog: pytest.LogCaptureFixture) -> None:
+    voice = Voice("it", 60)
+    for _ in range(4):
+        voice.tell(time.monotonic() - 23)
+    voice.tell(time.monotonic())
+    assert [record.getMessage() for record in caplog.records] == ["waiting for it (23 s of 60 s)"]
+
+
+@pytest.mark.parametrize(("options", "told"), [([], True), (["-q"], False), (["--json"], False)])
+def test_a_command_says_that_it_waits_unless_it_is_to_be_quiet(
+    hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    paint_gallery(tmp_path / "gallery", each=1)
+    (tmp_path / "a.yaml").write_text(
+        'gallery: {folder: gallery}\nextractor: {name: "fakes:Grid"}\n'
+        f"store: {{name: elasticsearch, hosts: ['{address}'], patience_s: 0.7}}"
+    )
+    assert main(["-yml", str(tmp_path / "a.yaml"), *options, "index"]) == 4
+    note = f"note: waiting for Elasticsearch at {address} (0 s of 0.7 s)\n"
+    assert (note in capsys.readouterr().err) == told
 
 
 def test_a_ca_that_is_missing_is_named(tmp_path: Path) -> None:

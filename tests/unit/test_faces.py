@@ -162,6 +162,7 @@ def test_the_command_says_which_face(yml: Path, capsys: pytest.CaptureFixture[st
     left, top, right, bottom = answers[0]["query"]["box"]
     assert main(["search", "others.png", "-k", "2", "--why", "--montage", "hits.png"]) == 0
     shown = capsys.readouterr().out
+    assert shown.count("compared 15 of 15 faces (100 %)") == 3, "of 13 pictures, one with three"
     assert f"others.png ({right - left} × {bottom - top} pixels at {left}, {top})" in shown
     assert shown.count("others.png (") == 3
     with Image.open("hits.png") as montage:

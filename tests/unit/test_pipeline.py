@@ -360,6 +360,46 @@ def test_a_copy_takes_along_what_was_fitted(gallery: Path, tmp_path: Path) -> No
     ]
 
 
+class Fitted(Grid):
+    """A grid whose fingerprint is also that of a file in its model folder, as of what was fitted there."""
+
+    def __init__(self, options: Grid.Options, runtime: object, folder: Path) -> None:
+        """Look into the folder."""
+        super().__init__(options, runtime, folder)
+        fitted = folder / "pca.npz"
+        self.fingerprint += fitted.read_text() if fitted.exists() else "unfitted"
+
+
+@pytest.mark.parametrize(("cells", "own", "copied"), [(2, None, False), (4, None, True), (4, "mine", False)])
+def test_a_copy_that_is_refused_leaves_nothing_and_one_that_is_not_needs_no_fit(
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int, own: str | None, copied: bool
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/pca.npz").write_text("theirs")
+    if own:
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other/pca.npz").write_text(own)
+    for out, fine in (("model", 4), ("other", cells)):
+        (tmp_path / f"{out}.yaml").write_text(
+            f"out: {out}\ngallery: {{folder: {gallery}}}\nextractor: {{name: test_pipeline:Fitted, cells: {fine}}}"
+        )
+    before = sorted((tmp_path / "other").rglob("*"))
+    with (
+        VisualSearch.from_yaml(tmp_path / "model.yaml") as source,
+        VisualSearch.from_yaml(tmp_path / "other.yaml") as target,
+    ):
+        source.index()
+        if copied:
+            assert source.copy_to(target) == 18
+            assert (tmp_path / "other/pca.npz").read_text() == "theirs"
+            return
+        with pytest.raises(UsageError, match="Nothing was changed"):
+            source.copy_to(target)
+    assert sorted((tmp_path / "other").rglob("*")) == before
+    assert not (own is None and (tmp_path / "other").exists())
+
+
 def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_more(
     gallery: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,6 +438,12 @@ def test_filters_and_chosen_buckets(gallery: Path) -> None:
             h.columns["label"] for h in search.search(query, k=9, where={"label": "blue"}, exhaustive=True).hits
         } == {"blue"}
         assert {h.columns["label"] for h in search.search(query, k=9, buckets=["green"]).hits} == {"green"}
+        twice = search.search(query, k=9, buckets=["green", "green"]).route
+        assert (twice.compared, [bucket.name for bucket in twice.buckets], twice.steps[0].buckets) == (
+            pytest.approx(6 / 18),
+            ["green"],
+            1,
+        )
         with pytest.raises(UsageError, match="'label'"):
             search.search(query, where={"labl": "blue"})
         with pytest.raises(UsageError, match="'green'"):
@@ -551,6 +597,18 @@ def test_leaving_a_picture_out_widens_no_search_by_itself(gallery: Path) -> None
         rows = {row.query: row for row in search.evaluate().rows}
     assert not rows["red/red00.png"].widened
     assert rows["blue/blue00.png"].widened
+
+
+@pytest.mark.parametrize(("each", "widened"), [(6, 0), (7, 21)])
+def test_no_search_widens_for_hits_that_the_gallery_has_not(tmp_path: Path, each: int, widened: int) -> None:
+    """Of 18 pictures 5 are asked for, which each bucket of 6 has; of 21 pictures 20."""
+    with opened(paint_gallery(tmp_path / "gallery", each=each), widen="[all]") as search:
+        search.index()
+        search.train()
+        rows = search.evaluate().rows
+    assert (len(rows), sum(row.widened for row in rows)) == (3 * each, widened)
+    share = pytest.approx(1.0 if widened else 1 / 3)
+    assert [row.routed_compared for row in rows] == [share] * len(rows)
 
 
 def test_two_processes_do_not_index_the_same_gallery_at_once(gallery: Path) -> None:

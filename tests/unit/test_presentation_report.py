@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from visualsearch.datatypes import Answer, Box, Hit, Probability, Query, Route, Step
@@ -172,6 +174,27 @@ def test_the_worst_come_first_and_a_wrong_bucket_is_worst(full: Page) -> None:
     assert worst == {"worst-1": "q/3.jpg", "worst-2": "q/2.jpg"}
 
 
+def test_settings_can_be_copied_into_a_yaml(tmp_path: Path) -> None:
+    settings = {
+        "gallery": {"folder": "yes", "table": None, "group": "${GROUP}", "path": "{label}/{view}"},
+        "buckets": {"none": True, "column": None},
+        "routing": {"keep": 0.9, "widen": []},
+        "search": {"k": 20},
+        "name": "caf\udce9: or # tea",
+    }
+    write_report(tmp_path / "r.html", title="t", settings=settings, answers=[], thumbnails=square)
+    shown = (tmp_path / "r.html").read_text(encoding="utf-8")
+    pairs = re.findall(r"<th[^>]*><code>(.*?)</code></th><td[^>]*><code>(.*?)</code></td>", shown)
+    told = {key: html.unescape(value) for key, value in pairs}
+    assert (told["gallery.table"], told["buckets.none"], told["gallery.folder"]) == ("null", "true", "'yes'")
+    for key, value in told.items():
+        wanted: Any = settings
+        for part in key.split("."):
+            wanted = wanted[part]
+        assert yaml.safe_load(value) == wanted
+    assert len(told) == 10
+
+
 def test_figures_tables_and_charts_say_what_was_measured(full: Page) -> None:
     text = full.text
     assert "4 queries, searched in 4 pictures: on average each was compared with 25.0 % of the gallery." in text
@@ -181,7 +204,7 @@ def test_figures_tables_and_charts_say_what_was_measured(full: Page) -> None:
     assert "bad <1>.jpg" in text
     assert "an empty file: 0 bytes" in text
     assert "gallery.path" in text
-    assert "['more', 'all']" in text
+    assert "gallery.folderphotosgallery.pathnullrouting.widen[more, all]" in text
     polylines = full.all("polyline")
     assert [len((line["points"] or "").split()) for line in polylines] == [5, 5, 5]
     assert "25 ms" in text  # the median of 10, 20, 30, 40

@@ -79,7 +79,7 @@ def same_as_golden(name: str, text: str) -> None:
 
 def test_the_answer_is_the_golden_one(console: Console) -> None:
     judged = {"id1": True, "id2": False, "id3": None}
-    terminal.print_answer(WIDENED, items=1024, judge=lambda _, hit: judged[hit.id], console=console)
+    terminal.print_answer(WIDENED, items=1024, noun="picture", judge=lambda _, hit: judged[hit.id], console=console)
     terminal.print_answer(EXHAUSTIVE, console=console)
     terminal.print_answer(FAILED, console=console)
     print_route(WIDENED, console=console)

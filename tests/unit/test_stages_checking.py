@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import paint_gallery
 
+from visualsearch import VisualSearch
 from visualsearch.datatypes import Buckets, Found, Item, Matrix, Source
 from visualsearch.stages.checking import _vectors
-from visualsearch.stores.bruteforce import BruteForceStore, Contents
+from visualsearch.stores.bruteforce import BruteForceShelf, BruteForceStore, Contents
+from visualsearch.stores.contract import Store
 
 
 class Forgetful(BruteForceStore):
@@ -34,3 +38,27 @@ def test_the_share_of_brute_forces_hits_is_told(kind: type[BruteForceStore], lev
     assert (agreement.level, agreement.what) == (level, "agreement")
     assert f"return {share} of the 20 hits" in agreement.says
     assert list(_vectors(BruteForceStore(Contents("f", 8)))) == [lengths]
+
+
+class Noted(BruteForceShelf):
+    """A shelf whose store says what could be better, as one does whose index is of an older make."""
+
+    def live(self) -> Store | None:
+        """Open the index that searches use."""
+        store = super().live()
+        if store is not None:
+            store.notes = lambda: ["v1 is old: run index --rebuild"]  # type: ignore[attr-defined]
+        return store
+
+
+@pytest.mark.parametrize("store", ["bruteforce", "test_stages_checking:Noted"])
+def test_what_a_store_says_of_itself_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    paint_gallery(tmp_path / "gallery", each=1)
+    (tmp_path / "a.yaml").write_text(
+        f'gallery: {{folder: gallery}}\nextractor: {{name: "fakes:Grid"}}\nstore: {{name: "{store}"}}'
+    )
+    with VisualSearch.from_yaml(tmp_path / "a.yaml") as search:
+        search.index()
+        notes = [one.says for one in search.check() if (one.level, one.what) == ("note", "index")]
+    assert notes == (["v1 is old: run index --rebuild"] if store.endswith("Noted") else [])

@@ -14,6 +14,7 @@ Role = Literal["gallery", "query"]
 class Cropper(Protocol):
     """Picture → the parts of it that are described."""
 
+    # It may have ``noun`` too: what one of its crops is called, in the singular; else that is an item.
     fingerprint: str
     """Changes whenever the same picture of the gallery would give other crops."""
 

@@ -39,6 +39,7 @@ class Faces:
         """Longest side, in pixels, of the copy in which faces are looked for; below a fiftieth of it none is found."""
 
     nothing = "no face found"
+    noun = "face"
 
     def __init__(self, options: Options) -> None:
         """Take options; the networks load with the first picture."""

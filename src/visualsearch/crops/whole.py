@@ -18,6 +18,8 @@ class Whole:
 
         name: str = "whole"
 
+    noun = "picture"
+
     def __init__(self, options: Options) -> None:
         """Take options."""
         self.fingerprint = "whole-1"

@@ -198,17 +198,12 @@ class _Sheet:
 
 
 def fitted(text: str, width: int, draw: ImageDraw.ImageDraw, font: Font) -> str:
-    """Return ``text`` at most ``width`` pixels wide: a path loses of its folders first, then of its name's middle."""
-
-    def fits(short: str) -> bool:
-        return draw.textlength(short, font) <= width
-
-    if fits(text):
-        return text
-    folder, slash, name = text.rpartition("/")
-    shorter_folders = (f"{folder[:kept]}…/{name}" for kept in reversed(range(len(folder) if slash else 0)))
-    shorter_names = (f"{name[: kept // 3]}…{name[kept // 3 - kept :]}" for kept in reversed(range(1, len(name))))
-    return next(filter(fits, chain(shorter_folders, [name], shorter_names)), "…")
+    """Return ``text`` at most ``width`` pixels wide: what is too long loses its beginning, a path its folders first."""
+    name = len(text) - len(text.rpartition("/")[2])
+    folders = (f"…{text[start:]}" for start in range(1, name))
+    shorter_names = (f"…{text[start:]}" for start in range(name + 1, len(text)))
+    shown = chain([text], folders, [text[name:]], shorter_names)
+    return next((short for short in shown if draw.textlength(short, font) <= width), "…")
 
 
 def _name(answer: Answer) -> str:

@@ -14,6 +14,7 @@ from visualsearch.presentation import charts, figures
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.parts import Section, cell, row_head, table
 from visualsearch.presentation.wording import count, duration, percent, printable, unbroken
+from visualsearch.yaml_text import as_yaml
 
 STAGES = ("decode", "crop", "embed", "search", "total")
 CONFUSIONS_SHOWN = 12
@@ -217,9 +218,9 @@ def _sentence(text: str) -> str:
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Return nested settings as (key.key, value), in their order."""
+    """Return nested settings as (key.key, value as in YAML), in their order."""
     pairs: list[tuple[str, str]] = []
     for key, value in settings.items():
         name = f"{above}{key}"
-        pairs += _flat(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, str(value))]
+        pairs += _flat(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, as_yaml(value))]
     return pairs

@@ -52,6 +52,7 @@ def print_answer(
     answer: Answer,
     *,
     items: int | None = None,
+    noun: str = "item",
     judge: Judge = nobody_knows,
     hits: int | None = None,
     console: Console | None = None,
@@ -60,7 +61,8 @@ def print_answer(
 
     Args:
         answer: what was found, or why nothing could be.
-        items: how many pictures the index has, if known.
+        items: how many the index has, if known.
+        noun: what an item is called, such as a picture or a face.
         judge: says which hits are right, where the truth is known.
         hits: how many hits are printed at most; all if None.
         console: where to; stdout if None.
@@ -73,7 +75,7 @@ def print_answer(
         console.print(_hits(answer, answer.hits[:hits], judge, _plain(console)))
     else:
         console.print("  no hits")
-    _print_cost(answer, items, console)
+    _print_cost(answer, items, noun, console)
     console.print()
 
 
@@ -172,10 +174,10 @@ def _say(console: Console, line: str, style: str) -> None:
     console.print(Text(printable(line), style=style), soft_wrap=True)
 
 
-def _print_cost(answer: Answer, items: int | None, console: Console) -> None:
+def _print_cost(answer: Answer, items: int | None, noun: str, console: Console) -> None:
     if answer.route is None:
         return
-    console.print(Padding(Text(printable(cost(answer, items)), style=ACCENT), (0, 0, 0, 2)))
+    console.print(Padding(Text(printable(cost(answer, items, noun)), style=ACCENT), (0, 0, 0, 2)))
     if reason := why(answer.route):
         console.print(Padding(Text(reason, style=MUTED), (0, 0, 0, 2)))
 

@@ -120,12 +120,12 @@ def bucket_list(buckets: Sequence[Probability], most: int = 3) -> str:
     return ", ".join(names + more)
 
 
-def cost(answer: Answer, items: int | None = None) -> str:
-    """Say what a search cost; ``items`` is how many pictures the index has, if known.
+def cost(answer: Answer, items: int | None = None, noun: str = "item") -> str:
+    """Say what a search cost; ``items`` is how many the index has, if known, and ``noun`` what one of them is called.
 
     >>> from visualsearch.datatypes import Query
     >>> route = Route((Probability("mug", 0.91), Probability("bowl", 0.06)), (), compared=0.125)
-    >>> cost(Answer(Query("q.jpg"), route=route, timings_ms={"total": 14.2}), items=1024)
+    >>> cost(Answer(Query("q.jpg"), route=route, timings_ms={"total": 14.2}), 1024, "picture")
     'compared 128 of 1,024 pictures (12.5 %) in 2 buckets: mug 0.91, bowl 0.06 · 14 ms'
     >>> cost(Answer(Query("q.jpg"), route=Route((), (), compared=1.0)))
     'compared 100 % of the gallery, exhaustively'
@@ -135,7 +135,7 @@ def cost(answer: Answer, items: int | None = None) -> str:
     share, buckets = percent(answer.route.compared), answer.route.buckets
     told = f"{share} of the gallery"
     if items:
-        told = f"{round(answer.route.compared * items):,} of {count(items, 'picture')} ({share})"
+        told = f"{round(answer.route.compared * items):,} of {count(items, noun)} ({share})"
     where = f" in {count(len(buckets), 'bucket')}: {bucket_list(buckets)}" if buckets else ", exhaustively"
     total = answer.timings_ms.get("total")
     took = "" if total is None else f" · {duration(total / 1000)}"

@@ -27,6 +27,7 @@ from visualsearch.runtimes.telling import TellingRuntime
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
 from visualsearch.stores.contract import Shelf, Store
+from visualsearch.yaml_text import as_yaml
 
 log = logging.getLogger(__name__)
 
@@ -224,4 +225,4 @@ class Parts:
 def _flow(options: Mapping[str, Any]) -> str:
     """Write a plug-in's options as a YAML would, the name first, those that say nothing left out."""
     keys = sorted((key for key in options if options[key] is not None), key=lambda key: (key != "name", key))
-    return "{" + ", ".join(f"{key}: {options[key]}" for key in keys) + "}"
+    return "{" + ", ".join(f"{key}: {as_yaml(options[key])}" for key in keys) + "}"

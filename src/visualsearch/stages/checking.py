@@ -12,7 +12,7 @@ import numpy as np
 
 from visualsearch.config import Application
 from visualsearch.datatypes import Matrix
-from visualsearch.errors import VisualSearchError
+from visualsearch.errors import DataError, EngineError, VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.forgetting import BEGUN
@@ -36,11 +36,20 @@ Level = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; a ``note`` works but could be better, a ``problem`` does not."""
+    """One thing that was looked at; a ``note`` works but could be better, a ``problem`` does not.
+
+    ``exit_code`` says what kind of problem it is, as that of errors does; 0 of anything else.
+    """
 
     level: Level
     what: str
     says: str
+    exit_code: int = 0
+
+
+def _problem(what: str, says: str, kind: type[VisualSearchError] = EngineError) -> Finding:
+    """Return a problem that another command would tell as an error of this kind."""
+    return Finding("problem", what, says, kind.exit_code)
 
 
 def findings(parts: Parts, deep: bool) -> list[Finding]:
@@ -58,7 +67,7 @@ def findings(parts: Parts, deep: bool) -> list[Finding]:
         try:
             found.extend(look(parts, deep))
         except VisualSearchError as error:
-            found.append(Finding("problem", what, str(error)))
+            found.append(_problem(what, str(error), type(error)))
     return found
 
 
@@ -112,10 +121,10 @@ def starter_advice(settings: Application) -> str | None:
 def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
     if parts.model.card().get("forgetting") == BEGUN:
         says = "a run was interrupted, and what it should erase may be on the disk still: run forget again"
-        yield Finding("problem", "forget", says)
+        yield _problem("forget", says)
     damaged = parts.model.damaged()
     if damaged:
-        yield Finding("problem", "model", f"{', '.join(damaged)} differ from the card: run train again")
+        yield _problem("model", f"{', '.join(damaged)} differ from the card: run train again")
     classifier = parts.classifier
     if classifier is None:
         if parts.bucket_column is None:
@@ -156,7 +165,8 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
         return
     with closing(live) as store:
         if store.fingerprint != parts.embedding_fingerprint:
-            yield Finding("problem", "index", f"made with {parts.made_with}: run index, or give this YAML another name")
+            says = f"made with {parts.made_with}: run index, or give this YAML another name"
+            yield _problem("index", says, DataError)
             return
         yield Finding("ok", "index", f"{store.count()} items of {store.dim} dimensions")
         failures = store.failures()
@@ -168,6 +178,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
             )
         yield from _unlearned(parts, store)
         yield from _unfinished(parts)
+        yield from (Finding("note", "index", says) for says in getattr(store, "notes", list)())
         if deep:
             yield from _vectors(store)
 
@@ -217,7 +228,7 @@ def _vectors(store: Store) -> Iterator[Finding]:
         ranking.add(np.arange(len(queries)), np.arange(seen, seen + len(page)), matrix)
         seen += len(page)
     if wrong:
-        yield Finding("problem", "vectors", f"{wrong} are not of unit length: run index --rebuild")
+        yield _problem("vectors", f"{wrong} are not of unit length: run index --rebuild")
         return
     yield Finding("ok", "vectors", "all of unit length")
     if seen:

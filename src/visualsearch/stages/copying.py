@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 from visualsearch.errors import DataError, UsageError
 from visualsearch.files import replacing
@@ -39,13 +41,13 @@ def copy(source: Parts, target: Parts, progress: Progress) -> int:
             message = "copy: the index was made with another extractor than the YAML names. Run `visualsearch index`."
             raise DataError(message, slug="index-stale")
         _refuse_other_gallery(live, target)
-        _copy_fitted(source, target)
-        if live.fingerprint != target.embedding_fingerprint:
+        if live.fingerprint != _fingerprint_with_fitted(source, target):
             message = (
                 "copy --to: expected a YAML with the same crop and extractor; it names others, whose searches could "
                 "not use this index. Nothing was changed."
             )
             raise UsageError(message, slug="other-extractor")
+        _copy_fitted(source.model.path, target.model.path)
         total = _copy_items(live, target, progress)
     _copy_card(source, target)
     return total
@@ -93,10 +95,18 @@ def _refuse_other_gallery(live: Store, target: Parts) -> None:
         raise DataError(message, slug="other-gallery")
 
 
-def _copy_fitted(source: Parts, target: Parts) -> None:
-    """Give a target that lacks what was fitted the source's, before its extractor looks for it."""
+def _fingerprint_with_fitted(source: Parts, target: Parts) -> str:
+    """Return what the target's index must be made with once it has what was fitted; nothing is left behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        for model in (target.model.path, source.model.path):  # what the target has fitted itself comes first
+            _copy_fitted(model, Path(folder))
+        return Parts(target.settings.model_copy(update={"out": Path(folder)})).embedding_fingerprint
+
+
+def _copy_fitted(source: Path, target: Path) -> None:
+    """Give a model folder that lacks what was fitted another's, before its extractor looks for it."""
     for name in FITTED:
-        kept, wanted = source.model.path / name, target.model.path / name
+        kept, wanted = source / name, target / name
         if kept.exists() and not wanted.exists():
             with replacing(wanted) as part:
                 shutil.copyfile(kept, part)

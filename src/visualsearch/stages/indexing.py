@@ -75,6 +75,8 @@ def filling(parts: Parts, rebuild: bool) -> Iterator[Store]:
     live = parts.shelf.live()
     if live is not None and live.fingerprint == parts.embedding_fingerprint and not rebuild:
         with closing(live):
+            # settings that a store can change without making its index anew
+            getattr(live, "adjust", lambda: None)()
             yield live
         return
     if live is None:

@@ -178,7 +178,9 @@ def _searched(
     embedded = Embedded(stacked([one.vector for one in known]), guesses if guesses.shape[1] else None)
     depth = searcher.depth(DEPTH) + max(len(question.left_out) for question in questions)
     start = time.perf_counter()
-    routed, total = _retrieved(searcher, embedded, Request(depth, enough=DEPTH))
+    # a gallery of fewer items cannot give DEPTH hits: its searches widen as for the most of KS that it can give
+    enough = max((k for k in KS if k <= len(judge.items)), default=1)
+    routed, total = _retrieved(searcher, embedded, Request(depth, enough=enough))
     search_ms = (time.perf_counter() - start) * 1000 / len(questions)
     everything, _ = _retrieved(searcher, embedded, Request(depth, exhaustive=True))
     for answered in (routed, everything):

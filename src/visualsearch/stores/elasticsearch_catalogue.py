@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,13 @@ class Version:
     dim: int
     kind: str
     shards: int
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of the index, as they were when the catalogue was read."""
+
+    @property
+    def is_sorted(self) -> bool:
+        """Return whether the items of a bucket lie together in each segment."""
+        return "buckets" in self.settings.get("sort", {}).get("field", ())
 
     @property
     def base(self) -> str:
@@ -72,10 +79,21 @@ class Catalogue:
         Raises:
             EngineError: an index of a newer format, or of somebody else (``store-format``).
         """
-        found = dict(self._connection.ask(lambda client: client.indices.get(index=f"{self._base}-v*")))
+        names = [self._base, self._next, f"{self._base}-v*"]
+        found = dict(self._connection.ask(lambda client: client.indices.get(index=names, ignore_unavailable=True)))
         numbers = {name: re.fullmatch(re.escape(self._base) + r"-v(\d+)", name) for name in found}
+        for name in (name for name, match in numbers.items() if not match):
+            self._refuse_foreign(name, found[name])
         made = {int(match[1]): self._version(name, found[name]) for name, match in numbers.items() if match}
         return Versions(made, self._under(self._base, found, made), self._under(self._next, found, made))
+
+    def _refuse_foreign(self, name: str, index: Mapping[str, Any]) -> None:
+        """Refuse an index that has the name of an alias of ours, or that alias, and is no version."""
+        for alias in {self._base, self._next} & {name, *index["aliases"]}:
+            what = "an index of that name" if name == alias else f"one of the index {name}"
+            reason = f"{alias}: expected an alias of a version that visualsearch made, or nothing; received {what}"
+            advice = "choose another store.index, or remove or rename what is there"
+            raise self._connection.error("store-format", reason, advice)
 
     def _under(self, alias: str, found: Mapping[str, Any], made: Mapping[int, Version]) -> Version | None:
         # Of two that began at the same moment the later one counts.
@@ -89,8 +107,9 @@ class Catalogue:
             reason = f"{name}: expected an index of format {FORMAT}; received {meta.get('format', 'another')}"
             advice = "update visualsearch, choose another store.index, or remove it"
             raise self._connection.error("store-format", reason, advice)
-        shards = int(index["settings"]["index"]["number_of_shards"])
-        return Version(name, handles[0], meta["fingerprint"], meta["dim"], meta["type"], shards)
+        settings = index["settings"]["index"]
+        shards = int(settings["number_of_shards"])
+        return Version(name, handles[0], meta["fingerprint"], meta["dim"], meta["type"], shards, settings)
 
     def new_name(self, versions: Versions) -> tuple[str, str]:
         """Return name and handle for one more version."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import logging
-import random
 import re
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,6 +16,7 @@ from visualsearch.errors import EngineError
 from visualsearch.stores.elasticsearch_node import Node
 from visualsearch.stores.elasticsearch_options import ElasticsearchOptions
 from visualsearch.stores.elasticsearch_trust import Pinned, authority, mistrust
+from visualsearch.stores.waiting import Patience, Voice
 
 T = TypeVar("T")
 
@@ -33,7 +32,6 @@ _LOST_NODE = re.compile(
 _LOST_SHARD = re.compile("no_shard_available|unavailable_shards")
 """Of these, the types of those that say that no node has a shard, or its only copy is on one that is away."""
 
-LONGEST_PAUSE_S = 5.0
 OLDEST = (8, 19)
 NEWEST_MAJOR = 9
 SERVED = f"{'.'.join(map(str, OLDEST))} or later, or {NEWEST_MAJOR}"
@@ -75,6 +73,7 @@ class Connection:
         self.options = options
         self.where = f"Elasticsearch at {', '.join(options.hosts)}"
         self._client: Any = None
+        self._voice = Voice(self.where, options.patience_s)
         # It warns of every node that is away for a moment; what matters is told when patience ends.
         logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
         arguments: dict[str, Any] = {"max_retries": 0, "retry_on_timeout": False, "node_class": Node}
@@ -90,7 +89,8 @@ class Connection:
             arguments["ssl_context"] = Pinned(options.fingerprint)
         self._client = elasticsearch.Elasticsearch(list(options.hosts), **arguments)
         try:
-            self._refuse_strangers()
+            with self._voice.over():
+                self._refuse_strangers()
         except EngineError:
             self.close()
             raise
@@ -100,24 +100,24 @@ class Connection:
 
         What it asks for must be harmless to do twice: an answer that was lost may have been a yes.
         """
-        deadline, pause = time.monotonic() + self.options.patience_s, 0.1
+        patience = Patience(self.options.patience_s, self._voice)
         said: Exception | None = None
         while True:
             if self._client is None:
                 raise self.error("store-closed", "the index is closed", "open it again")
+            timeout = max(1.0, min(self.options.timeout_s, patience.left_s))
             try:
-                return call(self._client.options(request_timeout=self._timeout(deadline)))
+                return call(self._client.options(request_timeout=timeout))
             except (Busy, elastic_transport.TransportError, elasticsearch.ApiError) as error:
                 if isinstance(error, Busy) and error.progress:
-                    deadline, pause = time.monotonic() + self.options.patience_s, 0.1
+                    patience.renew()
                 if isinstance(error, Busy | elasticsearch.ApiError):
                     said = error  # it tells more than that another node is silent
                 if not _passing(error):
                     raise self._translated(error) from error
-                if time.monotonic() + pause > deadline:
+                if patience.ends:
                     raise self._translated(said or error) from (said or error)
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            patience.pause()
 
     def error(self, slug: str, reason: str, advice: str | None = None) -> EngineError:
         """Return an error of one sentence."""
@@ -137,9 +137,6 @@ class Connection:
         except OSError as error:  # no such file, or none in PEM
             reason = f"{ca}: expected an authority's certificate in PEM; received {error.strerror or error}"
             raise self.error("store-certificate", reason) from error
-
-    def _timeout(self, deadline: float) -> float:
-        return max(1.0, min(self.options.timeout_s, deadline - time.monotonic()))
 
     def _refuse_strangers(self) -> None:
         """Refuse other products and versions. `GET /` is not answered by every server; this is."""

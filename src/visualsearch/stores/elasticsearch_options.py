@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, model_validator
@@ -53,7 +55,8 @@ class ElasticsearchOptions(plugins.Options):
     )
     """Addresses of the nodes, with scheme and port; one that is away is passed over."""
     index: Annotated[str, AfterValidator(_an_index_name)] | None = None
-    """The part of the indices' names behind `visualsearch-`. null: the model's name."""
+    """The part of the indices' names behind `visualsearch-`. null: the model's name, with a hash where it has letters that
+    are not ASCII."""
     type: Literal["flat", "hnsw", "int8_flat", "int8_hnsw"] = "flat"
     """How vectors are kept: `flat` compares all of a bucket and is exact; `hnsw` builds a graph for exhaustive searches
     of large indices and approximates them; `int8_…` needs a quarter of the memory. It holds from the next rebuild on."""
@@ -62,12 +65,12 @@ class ElasticsearchOptions(plugins.Options):
     shards: Annotated[int, Field(ge=1, le=1024)] = 1
     """Into how many parts an index is split; it holds from the next rebuild on."""
     replicas: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Copies of each shard. null: one as soon as there are two nodes. It holds from the next rebuild on; of an index that
-    is there, the server changes it at once (`PUT INDEX/_settings`)."""
+    """Copies of each shard. null: one as soon as there are two nodes. It holds from the next `index` on, in place of what
+    somebody has set in the server."""
     loading_replicas: NonNegativeInt = 0
     """Copies while a rebuild or a copy fills an index that nobody searches yet."""
     refresh_s: PositiveFloat = 1.0
-    """Seconds after which other processes see what was written; it holds from the next rebuild on."""
+    """Seconds after which other processes see what was written; it holds from the next `index` on."""
     user: Secret | None = None
     """The user, from the environment: `${ELASTICSEARCH_USER}`."""
     password: Secret | None = None
@@ -104,8 +107,16 @@ class ElasticsearchOptions(plugins.Options):
 def index_name(chosen: str | None, model: str) -> str:
     """Return what all names of a gallery in the cluster begin with.
 
+    The server takes small ASCII letters. A hash tells models apart whose names have other letters.
+
     >>> index_name(None, "Shop photos")
     'visualsearch-shop-photos'
+    >>> index_name(None, "Ж"), index_name(None, "Щ")
+    ('visualsearch-gallery-dd591284', 'visualsearch-gallery-bbb369f2')
     """
-    name = chosen or re.sub(r"[^a-z0-9._-]+", "-", model.lower())[:150].strip("-._") or "gallery"
+    # a name may come composed or not, as the file system has it
+    same = unicodedata.normalize("NFC", model.lower())
+    name = chosen or re.sub(r"[^a-z0-9._-]+", "-", same)[:150].strip("-._") or "gallery"
+    if chosen is None and not same.isascii():
+        name += f"-{hashlib.sha256(same.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     return f"visualsearch-{name}" + ("-gallery" if RESERVED.search(name) else "")

@@ -14,7 +14,7 @@ from visualsearch.datatypes import Buckets, Failure, Found, Item, Matrix, Vector
 from visualsearch.errors import EngineError
 from visualsearch.stores.checks import unit_enough, unit_rows
 from visualsearch.stores.elasticsearch_bulk import Bulk, Operation, Outcome, deleting, writing
-from visualsearch.stores.elasticsearch_catalogue import Version
+from visualsearch.stores.elasticsearch_catalogue import Catalogue, Version, searching
 from visualsearch.stores.elasticsearch_client import Connection
 from visualsearch.stores.elasticsearch_counts import Counter
 from visualsearch.stores.elasticsearch_mapping import document_id, item_of, token
@@ -50,6 +50,20 @@ class ElasticsearchStore:
         self._lock = threading.RLock()
         self._unseen = False
         self._lost = False
+
+    def adjust(self) -> None:
+        """Put the options' ``replicas`` and ``refresh_s`` onto the live index, where it has others."""
+        options, now = self.connection.options, self.version.settings
+        wanted = searching(options.replicas, options.refresh_s)
+        if any(str(now.get(name)) != str(value) for name, value in wanted.items()):
+            Catalogue(self.connection, self.version.base).set(self.version, wanted)
+
+    def notes(self) -> list[str]:
+        """Say what works but could be better."""
+        if self.version.is_sorted:
+            return []
+        how = "was made before items were sorted by bucket, so routed searches read more than they must"
+        return [f"{self.version.name} {how}: run index --rebuild"]
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
         """Write items, replacing those with the same id.
