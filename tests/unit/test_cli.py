@@ -61,7 +61,9 @@ def test_json_of_index_train_search_and_evaluate(yml: Path, capsys: pytest.Captu
         "id", "path", "columns", "buckets", "score", "rank", "box", "rerank_score", "match",
     ]  # fmt: skip
     assert set(answer["timings_ms"]) == {"decode", "crop", "embed", "search", "total"}
-    assert answer["verdict"] is answer["route"]["promise"] is answer["hits"][0]["match"] is None
+    assert answer["route"]["promise"] == {"kind": "bucket", "level": 0.5, "n": 4, "held": True}
+    assert list(answer["route"]["steps"][0]) == ["why", "buckets", "compared", "added"]
+    assert answer["verdict"] is answer["hits"][0]["match"] is None
     evaluation = printed(capsys, "evaluate")
     assert {"queries", "classifier", "routed", "exhaustive", "kept", "strangers"} <= set(evaluation)
     assert evaluation["queries"] == 18

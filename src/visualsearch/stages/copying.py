@@ -119,4 +119,6 @@ def _copy_card(source: Parts, target: Parts) -> None:
     same = source.settings.classifier == target.settings.classifier
     if source.classifier is not None and same and source.model.path != target.model.path:
         shutil.copytree(source.model.path / "classifier", target.model.path / "classifier", dirs_exist_ok=True)
+        if source.evidence is not None:
+            source.evidence.save(target.model.path)
         target.model.update(training={**card["training"], "made_for": target.classifier_purpose})
