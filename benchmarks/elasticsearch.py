@@ -54,6 +54,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     add("--repetitions", type=positive, default=5, help="of everything that is timed")
     add("--bulk", type=positive, default=20_000, help="vectors that each repetition writes anew")
     add("--warm-up-s", type=float, default=10.0, help="seconds that each kind of search is tried first")
+    add("--as-loaded", action="store_true", help="leave the segments as they are: merging a large graph builds it anew")
     add("--heap", type=positive, default=2_048, metavar="MIB", help="of the server")
     add("--minutes", type=float, default=120.0, help="after which it gives up")
     add("--out", type=Path, metavar="FILE", help="where to write every repetition's figures, as JSON")
@@ -77,7 +78,7 @@ def run(given: argparse.Namespace, cluster: Cluster, folder: Path) -> dict[str, 
     with client, TerminalProgress() as progress:
         counts = (given.repetitions, given.bulk, given.warm_up_s)
         bench = Bench(cluster, client, made, Truth(made), folder, progress, tuple(given.types), *counts)
-        states, loads = searching(bench)
+        states, loads = searching(bench, merged=not given.as_loaded)
         written = writing(bench)
     return {
         "version": cluster.version,

@@ -40,8 +40,11 @@ class Case:
     segments: int | None = None
 
 
-def searching(bench: Bench) -> tuple[dict[str, list[Row]], dict[str, float]]:
-    """Return the rows of all searches for each state of the indices, and how many items/s each store took in."""
+def searching(bench: Bench, merged: bool = True) -> tuple[dict[str, list[Row]], dict[str, float]]:
+    """Return the rows of all searches for each state of the indices, and how many items/s each store took in.
+
+    ``merged`` measures them once more with a single segment.
+    """
     shelves: dict[str, Shelf] = {kind: bench.shelf(kind, kind) for kind in bench.types}
     states = dict[str, list[Row]]()
     with ExitStack() as opened:
@@ -49,9 +52,9 @@ def searching(bench: Bench) -> tuple[dict[str, list[Row]], dict[str, float]]:
             name: fill(bench, shelf, name) for name, shelf in (*shelves.items(), ("embedded", bench.embedded("e")))
         }
         stores = {name: opened.enter_context(closing(store)) for name, (store, _) in filled.items()}
-        for state, merged in (("as loaded", False), ("merged to one segment", True)):
+        for state, whole in (("as loaded", False), ("merged to one segment", True))[: 1 + merged]:
             say(f"searching, indices {state}")
-            segments = {kind: bench.settled(kind, merged) for kind in bench.types}
+            segments = {kind: bench.settled(kind, whole) for kind in bench.types}
             states[state] = measured(bench, [*cases(bench, stores, segments, opened)])
     return states, {name: rate for name, (_, rate) in filled.items()}
 
