@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from tools.protocols import categories, figures, people, runs, tables, verification
+from tools.protocols import categories, figures, mistakes, people, runs, tables, verification
 from tools.protocols.people import TEN, Pair, People
 from visualsearch.datatypes import Item, Source
 from visualsearch.errors import DataError
@@ -204,6 +204,21 @@ def test_a_run_is_what_the_store_finds_by_picture_and_the_largest_face_speaks(tm
         (folder.paths[1], 3),
     ]
     assert (last.hits, last.error) == ((), "no face found")
+
+
+def test_mistakes_are_the_first_hits_of_another_person_the_surest_first(tmp_path: Path) -> None:
+    known = gallery(tmp_path, ["ann", "ann", "bob", "bob", "cy"])
+    angles = np.radians([0.0, 40.0, 30.0, 90.0, 85.0])  # ann, ann, bob, bob, cy
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    near = np.argsort(-(vectors @ vectors.T), axis=1).astype(np.int32)
+    found = mistakes.mistakes(near, known.codes, np.arange(5), vectors)
+    # by hand: bob 2 (90) has cy at 5 degrees and his own at 60; ann 2 (40) has bob at 10 and ann at 40; bob 1 (30) has
+    # ann at 10 and bob at 60; ann 1 (0) has bob at 30 and ann at 40; cy has no other picture
+    assert [(one.query, one.first, one.own) for one in found] == [(3, 4, 2), (1, 2, 0), (2, 1, 3), (0, 2, 1)]
+    assert [one.score for one in found] == pytest.approx(np.cos(np.radians([5, 10, 10, 30])), abs=1e-6)
+    assert [one.own_score for one in found] == pytest.approx(np.cos(np.radians([60, 40, 60, 40])), abs=1e-6)
+    without = np.array([0, -1, 1, 2, 3])  # ann's second picture has no face
+    assert 1 not in {one.query for one in mistakes.mistakes(near, known.codes, without, vectors[[0, 2, 3, 4]])}
 
 
 def test_the_ten_queries_are_the_first_pictures_of_these_people_or_of_others(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ th:first-child { text-align: left; }
 thead th { color: var(--muted); }
 tbody th { min-width: 16em; font-weight: 550; }
 td { font-variant-numeric: tabular-nums; }
-li { max-width: 90ch; color: var(--muted); }
+li, p { max-width: 90ch; color: var(--muted); }
 img { max-width: 100%; height: auto; }
 """
 
@@ -63,7 +63,21 @@ def _pictures(row: Row) -> Markup:
     if "pictures" not in row:
         return join()
     alt = f"Queries and their nearest pictures, as found by {row['system']}; right ones are marked"
-    return tag("section", tag("h2", row["system"]), tag("img", src=row["pictures"], alt=alt, loading="lazy"))
+    drawn = tag("section", tag("h2", row["system"]), tag("img", src=row["pictures"], alt=alt, loading="lazy"))
+    return join(drawn, _mistakes(row)) if "mistakes" in row else drawn
+
+
+def _mistakes(row: Row) -> Markup:
+    """Return the pictures of what is still wrong, and how often it is."""
+    wrong, queries = row["figures"]["wrong_first"], row["figures"]["leave_one_out"]["queries"]
+    told = (
+        f"The first hit of {wrong:,} of {queries:,} queries shows somebody else. These are the surest: the query, the "
+        "picture that came first, and the nearest one of the query's own person, which came later. Look whether the "
+        "program is wrong or the label: one person under two names, or a picture in another's folder."
+    )
+    alt = "Queries, the picture of another person that came first, and the nearest one of the same person"
+    picture = tag("img", src=row["mistakes"], alt=alt, loading="lazy")
+    return tag("section", tag("h2", f"Surest mistakes of {row['system']}"), tag("p", told), picture)
 
 
 def _variables(palette: Palette) -> str:

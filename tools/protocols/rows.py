@@ -11,9 +11,11 @@ from typing import Any
 from tools.protocols import figures
 from tools.protocols.categories import Categories
 from tools.protocols.indexing import Place, Ready, ready, weights_of, with_peak
+from tools.protocols.mistakes import SHOWN as WRONG_SHOWN
+from tools.protocols.mistakes import mistakes, shown
 from tools.protocols.people import People, read_pairs
 from tools.protocols.runs import Run, answers, searched
-from tools.protocols.systems import System
+from tools.protocols.systems import OURS, System
 from tools.protocols.verification import verified
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.errors import EngineError, VisualSearchError
@@ -67,7 +69,11 @@ def measured_people(place: Place, task: Task, system: System, progress: Progress
         run = searched(store, people, rerank, progress)
         cost = with_peak(place.out / "cost.json", done.cost)
         montage = _draw(answers(store, people, run, people.ten, rerank), people, system, task.out)
-    return {"store": done.store, "figures": _people_figures(run, people, task.pairs), **_costs(cost, run), **montage}
+        wrong = mistakes(run.ranked, people.codes, run.places, run.vectors)
+        if system.id in OURS and wrong:
+            montage |= _draw_mistakes(shown(store, people, run, wrong[:WRONG_SHOWN]), people, system, task.out)
+    told = {**_people_figures(run, people, task.pairs), "wrong_first": len(wrong)}
+    return {"store": done.store, "figures": told, **_costs(cost, run), **montage}
 
 
 def _people_figures(run: Run, people: People, pairs: Path | None) -> dict[str, Any]:
@@ -111,15 +117,26 @@ def _store(done: Ready) -> Any:
     return store
 
 
-def _draw(shown: list[Answer], people: People, system: System, out: Path) -> Row:
+def _draw(found: list[Answer], people: People, system: System, out: Path) -> Row:
     whose = {str(file_of(people.folder, people.paths[query])): people.names[query] for query in people.ten}
 
     def judge(answer: Answer, hit: Hit) -> bool:
         return whose[str(answer.query.path)] == people.names[people.number[hit.path]]
 
     path = out / "pictures" / f"{system.id}.png"
-    draw_montage(shown, people.folder, _picture, path, judge=judge, title=_title(system), hits=SHOWN)
+    draw_montage(found, people.folder, _picture, path, judge=judge, title=_title(system), hits=SHOWN)
     return {"pictures": path.relative_to(out).as_posix()}
+
+
+def _draw_mistakes(some: list[Answer], people: People, system: System, out: Path) -> Row:
+    """Draw each query, the other person's picture that came first, and the nearest of its own, which came later."""
+
+    def judge(answer: Answer, hit: Hit) -> bool:
+        return hit.rank == 2
+
+    path = out / "pictures" / f"{system.id}-mistakes.png"
+    draw_montage(some, people.folder, _picture, path, judge=judge, title="Surest mistakes: " + _title(system))
+    return {"mistakes": path.relative_to(out).as_posix()}
 
 
 def _draw_categories(found: Evaluation, gallery: Path, system: System, out: Path) -> Row:
@@ -132,8 +149,9 @@ def _draw_categories(found: Evaluation, gallery: Path, system: System, out: Path
         return dict(zip(row.routed, row.routed_right, strict=True))[hit.id]
 
     path = out / "pictures" / f"{system.id}.png"
-    shown = [answer for answer, _ in chosen]
-    draw_montage(shown, gallery, _picture, path, judge=judge, title=_title(system), hits=SHOWN)
+    draw_montage(
+        [answer for answer, _ in chosen], gallery, _picture, path, judge=judge, title=_title(system), hits=SHOWN
+    )
     return {"pictures": path.relative_to(out).as_posix()}
 
 
