@@ -92,6 +92,18 @@ def test_marks_differ_in_shape_as_well_as_in_colour(gallery: Path) -> None:
     assert (marks[2] == colour("paper")).all()
 
 
+def test_a_long_title_ends_before_what_the_marks_mean(gallery: Path) -> None:
+    narrow = [answer(gallery, "small.png")]
+    draw_montage(
+        narrow, gallery, lambda one: None, gallery / "m.png", judge=lambda one, hit: True, title="A long title " * 9
+    )
+    header = np.asarray(opened(gallery / "m.png"))[:60]
+    marks = np.flatnonzero((header == colour("right")).all(axis=2).any(axis=0))
+    letters = np.flatnonzero((header == colour("ink")).all(axis=2).any(axis=0))
+    assert len(letters)
+    assert letters.max() < marks.min() - 5
+
+
 def test_many_queries_and_hits_do_not_make_it_endless(gallery: Path) -> None:
     many = [answer(gallery, *["small.png"] * 30)] * 100
     image = drawn(gallery / "m.png", many, gallery, rows=5, hits=4)

@@ -14,7 +14,7 @@ from visualsearch.datatypes import Answer, Hit, Matrix, Query
 from visualsearch.gallery import file_of
 from visualsearch.stores.contract import Store
 
-SHOWN = 24
+SHOWN = 16
 """Mistakes that are drawn."""
 
 

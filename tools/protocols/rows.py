@@ -135,7 +135,7 @@ def _draw_mistakes(some: list[Answer], people: People, system: System, out: Path
         return hit.rank == 2
 
     path = out / "pictures" / f"{system.id}-mistakes.png"
-    draw_montage(some, people.folder, _picture, path, judge=judge, title="Surest mistakes: " + _title(system))
+    draw_montage(some, people.folder, _picture, path, judge=judge, title="Surest mistakes")
     return {"mistakes": path.relative_to(out).as_posix()}
 
 

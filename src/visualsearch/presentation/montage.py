@@ -129,13 +129,15 @@ class _Sheet:
     def header(self, title: str, shown: int, total: int, judged: bool) -> None:
         queries = count(total, "query", "queries")
         told = queries if shown == total else f"the first {shown} of {queries}"
-        left, top = MARGIN, MARGIN - 6
+        left, top, right = MARGIN, MARGIN - 6, self.layout.size[0] - MARGIN - GAP
+        if judged:
+            right = self._legend(right, top + 4)
         if title:
+            title = self._shortened(title, right - left)
             self.draw.text((left, top), title, LIGHT.ink, self.large)
             left += int(self.draw.textlength(title, self.large)) + 14
-        self.draw.text((left, top + 6), told, LIGHT.muted, self.normal)
-        if judged:
-            self._legend(self.layout.size[0] - MARGIN - GAP, top + 4)
+        if left + self.draw.textlength(told, self.normal) <= right:
+            self.draw.text((left, top + 6), told, LIGHT.muted, self.normal)
 
     def query(self, row: int, answer: Answer, picture: Picture | None) -> None:
         left, top = self.layout.query(row)
@@ -176,13 +178,20 @@ class _Sheet:
         for down in ((5, 15), (15, 5)):
             self.draw.line((left + 5, top + down[0], left + 15, top + down[1]), LIGHT.paper, 3)
 
-    def _legend(self, right_edge: int, top: int) -> None:
+    def _legend(self, right_edge: int, top: int) -> int:
+        """Draw what the marks mean; return where that begins."""
         for right, word in ((False, "wrong"), (True, "right")):
             right_edge -= int(self.draw.textlength(word, self.normal))
             self.draw.text((right_edge, top + 1), word, LIGHT.muted, self.normal)
             right_edge -= 26
             self._mark(right_edge, top, right)
             right_edge -= 18
+        return right_edge
+
+    def _shortened(self, title: str, width: int) -> str:
+        """Return a title at most ``width`` pixels wide: what is too long loses its end."""
+        parts = (title, *(f"{title[:end].rstrip()}…" for end in range(len(title) - 1, 0, -1)))
+        return next((part for part in parts if self.draw.textlength(part, self.large) <= width), "…")
 
     def _text(self, left: int, top: int, text: str, colour: str, font: Font) -> None:
         """Write one line, shortened where it is wider than a tile."""
