@@ -17,10 +17,10 @@ from visualsearch.progress import Progress
 SHARE, LARGEST_SHARE = 0.2, 0.3
 """How many of the groups are calibrated on, and how many at most where ``routing.keep`` needs more."""
 
-MOST_GROUPS = 1000
+MOST_GROUPS = 400
 """More groups make a threshold hardly steadier, and are better learned from."""
 
-MOST_PICTURES = 4
+MOST_PICTURES = 8
 """Of one group, which counts once however many there are."""
 
 
