@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from visualsearch.config import Application
 from visualsearch.config_schema import schema
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
@@ -20,6 +19,7 @@ from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
 from visualsearch.stages.checking import starter_advice
+from visualsearch.stages.questions import refuse_missing_queries
 from visualsearch.stages.writing import IndexSummary
 
 SHOWN = 3
@@ -34,7 +34,7 @@ NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
 def run(args: argparse.Namespace) -> int:
     """Index what changed, train what is missing, search the queries, show the result."""
     with _opened(args) as search:
-        _refuse_missing_queries(search.settings)
+        refuse_missing_queries(search.settings)
         summary = search.index()
         indexed = summary.as_dict()
         _say(args, lambda: _show_index(search, summary))
@@ -191,15 +191,6 @@ def _trained(search: VisualSearch) -> tuple[dict[str, Any] | None, str]:
         if error.slug not in NOTHING_TO_LEARN:
             raise
         return None, str(error)
-
-
-def _refuse_missing_queries(settings: Application) -> None:
-    """Say before the long work that its end would fail."""
-    for key in ("folder", "strangers"):
-        folder = getattr(settings.queries, key)
-        if folder is not None and not folder.is_dir():
-            message = f"queries.{key}: expected a folder of pictures; there is none at {folder}."
-            raise DataError(message, slug="queries-missing")
 
 
 def _unreadable(failed: Sequence[Answer], asked: int) -> PictureError:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from visualsearch.errors import EngineError
-from visualsearch.evaluation.runs import RunRow, read_run, summarise, write_run
+from visualsearch.evaluation.runs import RunRow, read_run, write_run
+from visualsearch.evaluation.summary import summarise
 
 MUG = RunRow(
     query="mug/1.jpg",

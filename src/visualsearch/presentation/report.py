@@ -47,7 +47,7 @@ def write_report(
         settings: what the YAML came to, without secrets.
         answers: of the queries; a bounded number is shown.
         thumbnails: a query's or a hit's path → a small JPEG.
-        evaluation: what ``evaluation.runs.summarise`` returned.
+        evaluation: what ``evaluation.summary.summarise`` returned.
         rows: one for each answer, in the same order, or none.
         training: what ``Training.as_dict`` returned.
         index: what ``IndexSummary.as_dict`` returned.
