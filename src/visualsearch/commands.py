@@ -7,18 +7,21 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from visualsearch.config_schema import schema
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
 from visualsearch.pipeline import VisualSearch
-from visualsearch.presentation import terminal
+from visualsearch.presentation import comparisons, terminal
 from visualsearch.presentation.bars import TerminalProgress
 from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
 from visualsearch.stages.checking import starter_advice
+from visualsearch.stages.comparing import compare
+from visualsearch.stages.measuring import Evaluation
 from visualsearch.stages.questions import refuse_missing_queries
 from visualsearch.stages.writing import IndexSummary
 
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         if note:
             _say(args, lambda: terminal.print_note(f"note      {note}"))
         evaluation = search.evaluate()
-        results = Results(search.settings, evaluation, search.card(), indexed)
+        results = Results(search.settings, evaluation, search.card(), indexed, search.mislabelled())
         written = write_results(results, search.settings.out / "report")
         if args.json:
             return _print_json({"index": indexed, "evaluation": evaluation.summary, "written": written})
@@ -114,15 +117,29 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure the YAML's queries."""
     with _opened(args) as search:
         evaluation = search.evaluate()
+        sweep = search.sweep() if args.sweep else None
+        against = _compared(search, evaluation, args.against) if args.against else None
         written = {}
-        if args.report:
-            results = Results(search.settings, evaluation, search.card())
+        if args.report or args.sweep:
+            suspects = search.mislabelled()
+            results = Results(search.settings, evaluation, search.card(), suspects=suspects, sweep=sweep)
             written = write_results(results, search.settings.out / "report", args.report)
+    more = {name: told for name, told in {"sweep": sweep, "against": against}.items() if told is not None}
     if args.json:
-        return _print_json(dict(evaluation.summary))
+        return _print_json({**evaluation.summary, **more})
     terminal.print_evaluation(evaluation.summary)
+    if against is not None:
+        comparisons.print_against(against)
+    if sweep is not None:
+        comparisons.print_sweep(sweep)
     terminal.print_written(written)
     return 0
+
+
+def _compared(search: VisualSearch, evaluation: Evaluation, other: Path) -> dict[str, Any]:
+    """Measure another YAML on the same queries."""
+    with VisualSearch.from_yaml(other, (), search.progress) as opponent:
+        return compare(evaluation, opponent.evaluate(), other.name, search.settings.runtime.seed)
 
 
 def forget(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from visualsearch.config import Application
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.evaluation.runs import write_run
+from visualsearch.evaluation.suspects import Suspect
 from visualsearch.model import RESULTS
 from visualsearch.presentation.montage import draw_montage
 from visualsearch.presentation.report import write_report
@@ -28,6 +29,8 @@ class Results:
     evaluation: Evaluation
     card: Mapping[str, Any]
     index: Mapping[str, Any] | None = None
+    suspects: Sequence[Suspect] = ()
+    sweep: Mapping[str, Any] | None = None
 
     @property
     def items(self) -> int:
@@ -73,8 +76,11 @@ def write_results(results: Results, folder: Path, report: Path | None = None) ->
         rows=results.evaluation.rows,
         training=results.card.get("training"),
         index=results.index or {"unchanged": results.items},
+        failed=list(zip(results.evaluation.failed, results.evaluation.failed_files, strict=True)),
+        suspects=results.suspects,
+        sweep=results.sweep,
     )
-    write_run(written["run"], results.evaluation.rows)
+    write_run(written["run"], [*results.evaluation.rows, *results.evaluation.failed])
     return written
 
 

@@ -31,7 +31,7 @@ def summarise(
     """
     rows = [row for row in rows if row.failed is None]
     queries = [row for row in rows if not row.stranger]
-    columns = _columns(ks)
+    columns = figures_of(ks)
     values = np.array([[figure(row) for figure in columns.values()] for row in queries], dtype=np.float64)
     values = values.reshape(len(queries), len(columns))
     groups = [row.group for row in queries]
@@ -54,7 +54,7 @@ Figure = Callable[[RunRow], float]
 """What one query says about a figure; NaN is nothing."""
 
 
-def _columns(ks: Sequence[int]) -> dict[Key, Figure]:
+def figures_of(ks: Sequence[int]) -> dict[Key, Figure]:
     """Return every figure that is a mean over queries."""
     columns: dict[Key, Figure] = {
         ("classifier", "top1"): _top1,

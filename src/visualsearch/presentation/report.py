@@ -11,13 +11,16 @@ from typing import Any
 
 from visualsearch.datatypes import Answer
 from visualsearch.evaluation.runs import RunRow
+from visualsearch.evaluation.suspects import Suspect
 from visualsearch.files import write_text
 from visualsearch.model import GENERATOR
 from visualsearch.presentation import figures, sections
 from visualsearch.presentation.galleries import Pictures, query_section, selected, worst_section
+from visualsearch.presentation.lost import losses_section, queries_of, suspects_section
 from visualsearch.presentation.markup import Markup, join, tag
 from visualsearch.presentation.palette import DARK, LIGHT, Palette
 from visualsearch.presentation.parts import Section
+from visualsearch.presentation.proofs import calibration_section, sweep_section
 from visualsearch.presentation.thumbnails import ThumbnailOf
 from visualsearch.presentation.wording import count, percent, unbroken
 
@@ -38,6 +41,9 @@ def write_report(
     rows: Sequence[RunRow] = (),
     training: Mapping[str, Any] | None = None,
     index: Mapping[str, Any] | None = None,
+    failed: Sequence[tuple[RunRow, str]] = (),
+    suspects: Sequence[Suspect] = (),
+    sweep: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report.
 
@@ -51,18 +57,26 @@ def write_report(
         rows: one for each answer, in the same order, or none.
         training: what ``Training.as_dict`` returned.
         index: what ``IndexSummary.as_dict`` returned.
+        failed: queries that could not be searched, each with its file.
+        suspects: pictures of the gallery that look mislabelled.
+        sweep: what ``evaluate --sweep`` found.
 
     Raises:
         EngineError: the file cannot be written.
     """
     queries, pictures = selected(answers, rows), Pictures(thumbnails, PICTURE_BYTES)
+    lost = queries_of(answers, rows, [row for row, _ in failed], [file for _, file in failed])
     parts = (
         sections.figures_section(evaluation, answers),
         query_section(queries, pictures),
         worst_section(queries, pictures),
         sections.evaluation_section(evaluation),
+        losses_section(evaluation, lost, pictures),
+        calibration_section(evaluation),
+        sweep_section(sweep),
         sections.classifier_section(training, rows),
-        sections.timing_section(answers),
+        suspects_section(suspects, pictures),
+        sections.timing_section(answers, evaluation),
         sections.index_section(index),
         sections.settings_section(settings),
     )

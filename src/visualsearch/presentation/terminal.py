@@ -139,7 +139,8 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
     console.print(f"[bold]evaluate[/bold]  {count(summary['queries'], 'query', 'queries')}{rest}")
     if left_out != summary["queries"]:
         console.print(table)
-    for line in figures.notes(summary):
+    time_line = figures.time_line(summary)
+    for line in [*figures.notes(summary), *([] if time_line is None else [time_line])]:
         console.print(f"  {line}")
 
 

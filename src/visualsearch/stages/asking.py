@@ -59,7 +59,7 @@ class Rows:
             exhaustive_compared=far.found.compared / self._total,
             right_bucket=columns.get(self.judge.bucket_column) if self.judge.bucket_column else None,
             predicted_bucket=self._learned[int(np.argmax(asked.probabilities))] if len(asked.probabilities) else None,
-            route_size=self._size(near.plan.names),
+            route_size=self.size(near.plan.names),
             widened=len(near.steps) > 1,
             best_score=best[0].score if best else None,
             stranger=question.stranger,
@@ -91,8 +91,18 @@ class Rows:
             failed=reason,
         )
 
-    def _size(self, buckets: Buckets) -> int:
+    def size(self, buckets: Buckets) -> int:
+        """Return how many buckets a route has."""
         return self.judge.buckets if buckets is None else len(buckets)
+
+    def held(self, question: Question, names: Buckets, best: Sequence[Hit]) -> float | None:
+        """Return which share of what must be in a question's route is in these buckets; None where nobody knows."""
+        return self._held(names, best, self._wanted(question, best))
+
+    def right_first(self, question: Question, first: Hit | None) -> float | None:
+        """Return whether a first hit is right; None where the gallery has nothing right for this question."""
+        right = self.judge.right_items(question)
+        return float(first is not None and first.id in right) if right else None
 
     def _wanted(self, question: Question, best: Sequence[Hit]) -> dict[str, float]:
         """Return what a route must hold, each bucket with its share; empty where nobody knows.
@@ -114,7 +124,7 @@ class Rows:
         names, promise = asked.first.names, asked.first.promise
         return First(
             _sorted(names),
-            self._size(names),
+            self.size(names),
             asked.routed.steps[0].compared,
             self._held(names, asked.exhaustive.found.hits, wanted),
             promise is not None and not promise["held"],

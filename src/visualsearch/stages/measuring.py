@@ -66,7 +66,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     """
     items = {item.id: item for page in searcher.store.pages() for item in page}
     asked = list(questions(parts, items))
-    judge = _judge(parts, items, asked)
+    judge = judge_of(parts, items, asked)
     lacking = missing_pictures(parts, searcher.store, searcher.cropper, {item.path for item in items.values()})
     made = Rows(judge, lacking, searcher.embedder.buckets, promised_kind(parts, judge), len(items))
     rows: list[RunRow] = []
@@ -90,7 +90,12 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     return Evaluation(summary, tuple(rows), tuple(answers), judge.relevant, tuple(broken_rows), tuple(files))
 
 
-def _judge(parts: Parts, items: Mapping[str, Item], asked: Sequence[Question]) -> Judge:
+def judge_of(parts: Parts, items: Mapping[str, Item], asked: Sequence[Question]) -> Judge:
+    """Return who knows which items are right.
+
+    Raises:
+        DataError: there is no column ``queries.relevant``.
+    """
     columns = {column for question in asked for column in question.picture.columns}
     relevant = relevant_column(parts.settings.queries.relevant, columns, items)
     return Judge(items, relevant, group_column(parts), parts.bucket_column)
