@@ -52,7 +52,7 @@ def _level(keep: float, promise: Promise | None, points: Sequence[Point]) -> dic
         "hit_rate": _mean([point.hit for point in points]),
         "compared": fmean(point.compared for point in points),
         "route_size": fmean(point.size for point in points),
-        "note": f"{promise.n} groups of {promise.needed}: everything" if promise is not None and few else "",
+        "note": f"{promise.n} of {promise.needed} groups" if promise is not None and few else "",
     }
 
 

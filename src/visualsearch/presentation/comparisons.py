@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from visualsearch.presentation.figures import METRICS, SEARCHES
@@ -19,13 +20,13 @@ CERTAIN = 0.05
 def print_sweep(sweep: Mapping[str, Any], *, console: Console | None = None) -> None:
     """Print a row for each level of ``routing.keep``, and in a last line the one to paste."""
     console = console or stdout_console()
-    table = empty_table(">keep", ">promise held", ">hits kept", ">hit rate at 1", ">compared", ">buckets", "")
+    table = empty_table(">keep", ">held", ">hits kept", ">hit rate at 1", ">compared", ">buckets", "")
     for one in sweep["levels"]:
         shares = (percent(one[key]) for key in ("held", "kept", "hit_rate", "compared"))
         table.add_row(f"{one['keep']:g}", *shares, f"{one['route_size']:.1f}", one["note"])
-    console.print("[bold]sweep[/bold]     first routes, before any widening")
+    console.print("[bold]sweep[/bold]     first routes, before any widening; too few groups: everything")
     console.print(table)
-    console.print(f"  {sweep['rule']}:", soft_wrap=True)
+    console.print(Padding(f"{sweep['rule']}:", (0, 0, 0, 2)))
     console.print(Text(sweep["line"]), soft_wrap=True)
 
 
@@ -46,7 +47,7 @@ def print_against(against: Mapping[str, Any], *, console: Console | None = None)
     console.print(table)
     sure = [one for one in against["figures"] if one["p_value"] < CERTAIN]
     more = "" if sure else f"; none has p < {CERTAIN:g}: they may as well be chance"
-    console.print(f"  differences in percentage points, paired over groups of queries{more}", soft_wrap=True)
+    console.print(Padding(f"differences in percentage points, paired over groups of queries{more}", (0, 0, 0, 2)))
 
 
 def label(figure: Sequence[str]) -> str:

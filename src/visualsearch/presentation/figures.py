@@ -86,12 +86,12 @@ def promised(promise: Mapping[str, Any]) -> str:
     """Say what a promise is about.
 
     >>> promised({"kind": "bucket", "level": 0.9, "n": 99, "needed": 9})
-    'the right bucket in the route before widening, from 99 groups'
+    'the right bucket in the route before widening, for queries like the gallery (99 groups)'
     """
     if promise["n"] < promise["needed"]:
         return f"everything was searched, for there are {promise['n']} groups of {promise['needed']}"
-    what = "the right bucket in the route" if promise["kind"] == "bucket" else "the exhaustive hits in the route"
-    return f"{what} before widening, from {count(promise['n'], 'group')}"
+    what = "the right bucket" if promise["kind"] == "bucket" else "the exhaustive hits"
+    return f"{what} in the route before widening, for queries like the gallery ({count(promise['n'], 'group')})"
 
 
 def believed(asked: Mapping[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _promise_note(summary: Mapping[str, Any]) -> list[str]:
         return []
     cut = f"; {count(promise['cut'], 'route')} cut by routing.at_most" if promise["cut"] else ""
     level = f"{100 * promise['level']:.4g} %"
-    return [f"promise: {level}, held {with_interval(summary, 'promise', 'held')}: {promised(promise)}{cut}"]
+    return [f"promise of {level}, held in {with_interval(summary, 'promise', 'held')}: {promised(promise)}{cut}"]
 
 
 def _loss_note(summary: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,9 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 18, 14, 44
 """Margins for the axes."""
 
 TICKS = 5
+APART = 12
+"""Pixels between the names of two points."""
+
 FEWEST_SHOWN = 0.25
 """How strong a bin of hardly any pictures is drawn, against 1 for the fullest."""
 
@@ -96,9 +99,11 @@ def _trace(plane: Plane, trace: Trace, number: int) -> Markup:
     places = [(plane.x(cost), plane.y(share)) for cost, share in trace.points]
     line = tag("polyline", points=" ".join(f"{x},{y}" for x, y in places))
     dots = [tag("circle", cx=x, cy=y, r=3) for x, y in places]
-    names = [
-        tag("text", name, x=x + 5, y=y + 14, class_="small") for (x, y), name in zip(places, trace.labels, strict=False)
-    ]
+    names, above = list[Markup](), -HEIGHT * 1.0
+    for (x, y), name in sorted(zip(places, trace.labels, strict=False), key=lambda one: one[0][1]):
+        if y - above >= APART:  # of points that lie close together the highest is named
+            names.append(tag("text", name, x=x + 6, y=y + 14, class_="small"))
+            above = y
     return join(tag("g", line, *dots, class_=f"curve series-{number}"), *names)
 
 

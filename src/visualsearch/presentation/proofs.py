@@ -21,7 +21,7 @@ def promise_card(evaluation: Mapping[str, Any] | None) -> list[Markup]:
     if promise is None or held is None:
         return []
     inner = figures.bounds(evaluation, "promise", "held")
-    below = f"{percent(promise['level'])} promised: {figures.promised(promise)}, for queries like the gallery"
+    below = f"{percent(promise['level'])} promised: {figures.promised(promise)}"
     return [card("Promise held", percent(held), charts.bar(held, inner), below)]
 
 
@@ -47,7 +47,8 @@ def sweep_section(sweep: Mapping[str, Any] | None) -> Section | None:
     """Return what other levels of ``routing.keep`` would keep and cost."""
     if sweep is None:
         return None
-    levels = [one for one in sweep["levels"] if one["promised"]]
+    routed = [one for one in sweep["levels"] if one["promised"] and one["compared"] < 1]
+    levels = routed or [one for one in sweep["levels"] if one["promised"]]
     names = {"kept": "hits kept", "held": "promise held", "hit_rate": "hit rate at 1"}
     traces: list[plots.Trace] = []
     for key, name in names.items():
