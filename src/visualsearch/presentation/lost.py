@@ -32,13 +32,11 @@ class Query:
     box: Box | None = None
 
 
-def queries_of(
-    answers: Sequence[Answer], rows: Sequence[RunRow], failed: Sequence[RunRow], files: Sequence[str]
-) -> list[Query]:
-    """Return all queries, those that could not be searched last."""
+def queries_of(answers: Sequence[Answer], rows: Sequence[RunRow], failed: Sequence[tuple[RunRow, str]]) -> list[Query]:
+    """Return all queries, those that could not be searched last, each of which comes with its file."""
     searched = zip(answers, rows, strict=True) if len(answers) == len(rows) else ()
     asked = [Query(row, answer.query.path, answer.query.box) for answer, row in searched]
-    return [*asked, *(Query(row, file) for row, file in zip(failed, files, strict=True))]
+    return [*asked, *(Query(row, file) for row, file in failed)]
 
 
 def losses_section(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -30,6 +30,19 @@ PICTURE_BYTES = 4_000_000
 FOOTER = "Scores are cosine similarities: higher is closer. Intervals are 95 % bootstrap intervals over groups."
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found beside the figures.
+
+    ``failed`` are queries that could not be searched, each with its file, ``suspects`` pictures of the gallery that look
+    mislabelled, ``sweep`` what ``evaluate --sweep`` told.
+    """
+
+    failed: Sequence[tuple[RunRow, str]] = ()
+    suspects: Sequence[Suspect] = ()
+    sweep: Mapping[str, Any] | None = None
+
+
 def write_report(
     path: Path,
     *,
@@ -41,9 +54,7 @@ def write_report(
     rows: Sequence[RunRow] = (),
     training: Mapping[str, Any] | None = None,
     index: Mapping[str, Any] | None = None,
-    failed: Sequence[tuple[RunRow, str]] = (),
-    suspects: Sequence[Suspect] = (),
-    sweep: Mapping[str, Any] | None = None,
+    findings: Findings | None = None,
 ) -> None:
     """Write the report.
 
@@ -57,30 +68,39 @@ def write_report(
         rows: one for each answer, in the same order, or none.
         training: what ``Training.as_dict`` returned.
         index: what ``IndexSummary.as_dict`` returned.
-        failed: queries that could not be searched, each with its file.
-        suspects: pictures of the gallery that look mislabelled.
-        sweep: what ``evaluate --sweep`` found.
+        findings: what else was found.
 
     Raises:
         EngineError: the file cannot be written.
     """
     queries, pictures = selected(answers, rows), Pictures(thumbnails, PICTURE_BYTES)
-    lost = queries_of(answers, rows, [row for row, _ in failed], [file for _, file in failed])
     parts = (
         sections.figures_section(evaluation, answers),
         query_section(queries, pictures),
         worst_section(queries, pictures),
         sections.evaluation_section(evaluation),
-        losses_section(evaluation, lost, pictures),
-        calibration_section(evaluation),
-        sweep_section(sweep),
+        *_found(evaluation, answers, rows, findings or Findings(), pictures),
         sections.classifier_section(training, rows),
-        suspects_section(suspects, pictures),
         sections.timing_section(answers, evaluation),
         sections.index_section(index),
         sections.settings_section(settings),
     )
     write_text(path, _page(title, _lead(evaluation, answers, index), [part for part in parts if part]))
+
+
+def _found(
+    evaluation: Mapping[str, Any] | None,
+    answers: Sequence[Answer],
+    rows: Sequence[RunRow],
+    findings: Findings,
+    pictures: Pictures,
+) -> list[Section | None]:
+    return [
+        losses_section(evaluation, queries_of(answers, rows, findings.failed), pictures),
+        suspects_section(findings.suspects, pictures),
+        calibration_section(evaluation),
+        sweep_section(findings.sweep),
+    ]
 
 
 def _page(title: str, lead: str, parts: Sequence[Section]) -> str:

@@ -141,7 +141,7 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
         console.print(table)
     time_line = figures.time_line(summary)
     for line in [*figures.notes(summary), *([] if time_line is None else [time_line])]:
-        console.print(Padding(Text(printable(line)), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def print_forgotten(

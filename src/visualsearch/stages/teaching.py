@@ -46,11 +46,8 @@ def train(parts: Parts, progress: Progress) -> Training:
         reassign(store, list(store.pages()), buckets_of(column))
         items = [item for page in store.pages() for item in page if item.buckets]
     crops = _CropReader(parts, {item.id: item for item in items})
-    examples = [Example(item.id, item.buckets[0], group_of(parts, item)) for item in items]
     split, seed = parts.settings.queries.split, parts.settings.runtime.seed
-    if split is not None:  # what will be asked must be new to the classifier
-        asked = asked_groups([(one.group, (one.bucket,)) for one in examples], split, seed)
-        examples = [one for one in examples if one.group not in asked]
+    examples = _without_queries([Example(i.id, i.buckets[0], group_of(parts, i)) for i in items], split, seed)
     kept_out = withheld(examples, parts.settings.routing.keep, seed)
     training = fit(
         parts.settings.classifier,
@@ -70,6 +67,13 @@ def train(parts: Parts, progress: Progress) -> Training:
     _calibrate(parts, [example for example in examples if example.group in kept_out], crops, progress)
     parts.remove_unused_graphs()
     return training
+
+
+def _without_queries(examples: Sequence[Example], split: float | None, seed: int) -> list[Example]:
+    """Return what may be learned from: what `evaluate` will ask must be new to the classifier."""
+    homes = [(one.group, (one.bucket,)) for one in examples]
+    asked = frozenset[str]() if split is None else asked_groups(homes, split, seed)
+    return [one for one in examples if one.group not in asked]
 
 
 def _calibrate(parts: Parts, examples: Sequence[Example], crops: _CropReader, progress: Progress) -> None:
