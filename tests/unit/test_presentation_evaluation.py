@@ -56,7 +56,7 @@ SUMMARY: dict[str, Any] = {
 
 
 def level(keep: float, kept: float, hit_rate: float, compared: float, note: str = "") -> dict[str, Any]:
-    shares = {"held": 1.0, "kept": kept, "hit_rate": hit_rate, "compared": compared}
+    shares = {"held": 1.0, "kept": kept, "right_kept": kept, "hit_rate": hit_rate, "compared": compared}
     return {"keep": keep, "promised": not note, **shares, "route_size": 16 * compared, "note": note}
 
 
@@ -155,10 +155,12 @@ def test_the_sweep_is_a_table_a_chart_and_a_line_to_paste() -> None:
     section = sweep_section(SWEEP)
     assert section is not None
     text = read(section.body)
-    assert "0.99 100 % 100 % 95.0 % 100 % 26 of 99 groups" in text
+    assert "0.99 100 % 100 % 100 % 95.0 % 100 % 26 of 99 groups" in text
     assert "routing: {keep: 0.9} : the cheapest." in text
     drawn = svg(re.findall(r"<svg.*?</svg>", section.body)[0])
-    assert len(list(drawn.iter("circle"))) == 6, "two levels that are promised and cost less than everything, thrice"
+    assert len(list(drawn.iter("circle"))) == 8, (
+        "two levels that are promised and cost less than everything, four times"
+    )
 
 
 def test_suspects_stand_beside_what_they_look_like() -> None:
@@ -198,8 +200,8 @@ def lines(console: Console) -> list[str]:
 def test_the_sweep_ends_in_the_line_to_paste(console: Console) -> None:
     comparisons.print_sweep(SWEEP, console=console)
     told = lines(console)
-    assert "0.9 100 % 90.0 % 95.0 % 12.5 % 2.0" in told
-    assert "0.99 100 % 100 % 95.0 % 100 % 16.0 26 of 99 groups" in told
+    assert "0.9 100 % 90.0 % 90.0 % 95.0 % 12.5 % 2.0" in told
+    assert "0.99 100 % 100 % 100 % 95.0 % 100 % 16.0 26 of 99 groups" in told
     assert told[-1] == "routing: {keep: 0.9}"
     assert max(map(len, told)) <= 80
 

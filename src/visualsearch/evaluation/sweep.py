@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -11,8 +11,8 @@ from visualsearch.calibration.promises import Promise
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995, 1.0)
 
-TOLERANCE = 0.01
-"""What the chosen level may lose: of the queries with a right first hit, or of the exhaustive hits."""
+ENOUGH = 0.99
+"""What the chosen level must keep: of the right hits of an exhaustive search, or of all where nobody knows the right ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,13 @@ class Point:
     """What one query comes to at one level; None where nobody knows.
 
     ``held`` is the share of what was promised that lies in the route, ``kept`` that of the exhaustive hits,
-    ``hit`` whether the first hit is right, ``compared`` the share of the gallery, ``size`` the number of buckets.
+    ``right`` that of the right ones among them, ``hit`` whether the first hit is right, ``compared`` the share of the
+    gallery, ``size`` the number of buckets.
     """
 
     held: float | None
     kept: float | None
+    right: float | None
     hit: float | None
     compared: float
     size: int
@@ -49,6 +51,7 @@ def _level(keep: float, promise: Promise | None, points: Sequence[Point]) -> dic
         "promised": not few,
         "held": _mean([point.held for point in points]),
         "kept": _mean([point.kept for point in points]),
+        "right_kept": _mean([point.right for point in points]),
         "hit_rate": _mean([point.hit for point in points]),
         "compared": fmean(point.compared for point in points),
         "route_size": fmean(point.size for point in points),
@@ -56,25 +59,21 @@ def _level(keep: float, promise: Promise | None, points: Sequence[Point]) -> dic
     }
 
 
-def chosen(levels: Sequence[dict[str, Any]]) -> tuple[float, str]:
-    """Return the cheapest level that loses little against an exhaustive search, and the rule in words.
+def chosen(levels: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
+    """Return the cheapest level that keeps enough of what an exhaustive search finds, and the rule in words.
 
-    Little is ``TOLERANCE`` of the hit rate at 1; where nothing is known to be right, of the hits. Of levels that
-    cost the same the highest is taken.
+    Levels with too few calibration groups are not chosen; of those that cost the same the highest is.
 
-    >>> costly, cheap = ({"keep": k, "promised": True, "hit_rate": h, "kept": 1, "compared": c}
-    ...                  for k, h, c in [(1.0, 0.95, 1.0), (0.9, 0.945, 0.2)])
+    >>> costly, cheap = ({"keep": k, "promised": True, "right_kept": r, "kept": 0.8, "compared": c}
+    ...                  for k, r, c in [(1.0, 1.0, 1.0), (0.9, 0.995, 0.2)])
     >>> chosen([cheap, costly])[0]
     0.9
     """
-    key = "hit_rate" if any(one["hit_rate"] is not None for one in levels) else "kept"
-    words = "hit rate at 1 is" if key == "hit_rate" else "share of the exhaustive hits is"
-    rule = f"the cheapest level whose {words} within {TOLERANCE:.0%} of the exhaustive search's".replace("%", " %")
-    best = max((one[key] for one in levels if one["keep"] >= 1.0 and one[key] is not None), default=None)
-    if best is None:
-        return 1.0, rule
-    good = [one for one in levels if one["promised"] and one[key] is not None and one[key] >= best - TOLERANCE - 1e-9]
-    return float(min(good, key=lambda one: (one["compared"], -one["keep"]))["keep"]), rule
+    known = any(one["right_kept"] is not None for one in levels)
+    key, what = ("right_kept", "right hits") if known else ("kept", "hits")
+    rule = f"the cheapest level that keeps {100 * ENOUGH:g} % of the {what} of an exhaustive search"
+    good = [one for one in levels if one["promised"] and one[key] is not None and one[key] >= ENOUGH]
+    return float(min(good, key=lambda one: (one["compared"], -one["keep"]), default={"keep": 1.0})["keep"]), rule
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

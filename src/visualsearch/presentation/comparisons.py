@@ -20,9 +20,9 @@ CERTAIN = 0.05
 def print_sweep(sweep: Mapping[str, Any], *, console: Console | None = None) -> None:
     """Print a row for each level of ``routing.keep``, and in a last line the one to paste."""
     console = console or stdout_console()
-    table = empty_table(">keep", ">held", ">hits kept", ">hit rate at 1", ">compared", ">buckets", "")
+    table = empty_table(">keep", ">held", ">kept", ">right kept", ">hit at 1", ">compared", ">buckets", "")
     for one in sweep["levels"]:
-        shares = (percent(one[key]) for key in ("held", "kept", "hit_rate", "compared"))
+        shares = (percent(one[key]) for key in ("held", "kept", "right_kept", "hit_rate", "compared"))
         table.add_row(f"{one['keep']:g}", *shares, f"{one['route_size']:.1f}", one["note"])
     console.print("[bold]sweep[/bold]     first routes, before any widening; too few groups: everything")
     console.print(table)

@@ -108,7 +108,7 @@ def _trace(plane: Plane, trace: Trace, number: int) -> Markup:
 
 
 def _named(name: str, number: int) -> Markup:
-    x, y = WIDTH - RIGHT - 128, HEIGHT - BOTTOM - 60 + 17 * (number - 1)
+    x, y = WIDTH - RIGHT - 136, HEIGHT - BOTTOM - 70 + 17 * (number - 1)
     sample = tag("g", tag("polyline", points=f"{x},{y - 4} {x + 22},{y - 4}"), class_=f"curve series-{number}")
     return join(sample, tag("text", name, x=x + 28, y=y, class_="name"))
 

@@ -49,7 +49,7 @@ def sweep_section(sweep: Mapping[str, Any] | None) -> Section | None:
         return None
     routed = [one for one in sweep["levels"] if one["promised"] and one["compared"] < 1]
     levels = routed or [one for one in sweep["levels"] if one["promised"]]
-    names = {"kept": "hits kept", "held": "promise held", "hit_rate": "hit rate at 1"}
+    names = {"kept": "hits kept", "held": "promise held", "right_kept": "right hits kept", "hit_rate": "hit rate at 1"}
     traces: list[plots.Trace] = []
     for key, name in names.items():
         known = [one for one in levels if one[key] is not None]

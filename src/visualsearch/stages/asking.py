@@ -104,6 +104,11 @@ class Rows:
         right = self.judge.right_items(question)
         return float(first is not None and first.id in right) if right else None
 
+    def right_among(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+        """Return those of the hits that are right."""
+        right = self.judge.right_items(question)
+        return [hit for hit in hits if hit.id in right]
+
     def _wanted(self, question: Question, best: Sequence[Hit]) -> dict[str, float]:
         """Return what a route must hold, each bucket with its share; empty where nobody knows.
 

@@ -91,6 +91,7 @@ def _points(searcher: Searcher, batch: _Batch, made: Rows, promise: Promise | No
         Point(
             held=made.held(question, wanted, best),
             kept=share_inside(wanted, best),
+            right=share_inside(wanted, made.right_among(question, best)),
             hit=made.right_first(question, first),
             compared=_cost(router, wanted),
             size=made.size(wanted),
