@@ -239,14 +239,30 @@ def test_a_folder_and_a_split_are_too_many(things: Path, capsys: pytest.CaptureF
     assert "expected either a folder or a split; received both" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_picture_in_the_wrong_folder_is_found(things: Path) -> None:
+def test_a_picture_in_the_wrong_folder_is_found_and_its_copies_do_not_vouch_for_it(things: Path) -> None:
     with VisualSearch.from_yaml(things) as search:
         assert search.mislabelled() == []
-        paint(things.parent / "gallery/red/odd-0.png", seed=1, hue=2)
+        odd = paint(things.parent / "gallery/red/odd-0.png", seed=1, hue=2)
+        copies = [odd.with_name(f"odd-{number}.png") for number in range(1, 8)]
+        for copy in copies:
+            shutil.copy(odd, copy)
+        search.index()
+        assert {one.path for one in search.mislabelled()} == {f"red/{file.name}" for file in (odd, *copies)}
+        for copy in copies:
+            copy.unlink()
         search.index()
         (found,) = search.mislabelled()
     assert (found.path, found.value, found.looks_like) == ("red/odd-0.png", "red", "blue")
     assert all(path.startswith("blue/") for path in found.neighbours)
+
+
+def test_without_the_gallery_its_pictures_are_not_called_lost_and_that_is_said(things: Path) -> None:
+    (things.parent / "gallery/red/red00-0.png").write_text("no picture")
+    assert blamed(evaluated(things, index=True).summary)["unreadable"] == 1
+    (things.parent / "gallery").rename(things.parent / "away")
+    summary = evaluated(things).summary
+    assert blamed(summary) == {"expected": EXPECTED - 1, "found": EXPECTED - 1}
+    assert any("the gallery's folder cannot be listed" in note for note in summary["notes"])
 
 
 def against(things: Path, other: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> Any:

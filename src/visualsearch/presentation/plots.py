@@ -13,6 +13,9 @@ WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 14, 44
 """Margins for the axes."""
 
+LEGEND, LEGEND_WIDTH = 34, 100
+"""How far down the axes begin where a line above them names the colours, and the room of each name."""
+
 TICKS = 5
 APART = 12
 """Pixels between the names of two points."""
@@ -27,6 +30,7 @@ class Plane:
 
     x_range: tuple[float, float] = (0.0, 1.0)
     y_range: tuple[float, float] = (0.0, 1.0)
+    top: float = TOP
 
     def x(self, value: float) -> float:
         """Return how far right a value stands."""
@@ -36,7 +40,7 @@ class Plane:
     def y(self, value: float) -> float:
         """Return how far down a value stands."""
         low, high = self.y_range
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low), 1)
+        return round(HEIGHT - BOTTOM - (HEIGHT - self.top - BOTTOM) * (value - low) / (high - low), 1)
 
 
 def reliability(binned: Sequence[Mapping[str, Any]], title: str) -> Markup:
@@ -84,7 +88,7 @@ def sweep(traces: Sequence[Trace], title: str, chosen: float | None = None) -> M
     """
     points = [point for trace in traces for point in trace.points]
     low = max(0.0, (int(min(share for _, share in points) * 10 - 1e-9)) / 10)
-    plane = Plane((0.0, _reach(max(cost for cost, _ in points))), (min(low, 0.9), 1.0))
+    plane = Plane((0.0, _reach(max(cost for cost, _ in points))), (min(low, 0.9), 1.0), LEGEND)
     mark = [] if chosen is None else [_upright(plane, chosen)]
     lines = [_trace(plane, trace, number) for number, trace in enumerate(traces, start=1)]
     legend = [_named(trace.name, number) for number, trace in enumerate(traces, start=1)]
@@ -108,14 +112,14 @@ def _trace(plane: Plane, trace: Trace, number: int) -> Markup:
 
 
 def _named(name: str, number: int) -> Markup:
-    x, y = WIDTH - RIGHT - 136, HEIGHT - BOTTOM - 70 + 17 * (number - 1)
-    sample = tag("g", tag("polyline", points=f"{x},{y - 4} {x + 22},{y - 4}"), class_=f"curve series-{number}")
-    return join(sample, tag("text", name, x=x + 28, y=y, class_="name"))
+    x, y = LEFT + LEGEND_WIDTH * (number - 1), TOP + 2
+    sample = tag("g", tag("polyline", points=f"{x},{y - 4} {x + 14},{y - 4}"), class_=f"curve series-{number}")
+    return join(sample, tag("text", name, x=x + 18, y=y, class_="name"))
 
 
 def _upright(plane: Plane, value: float) -> Markup:
     x = plane.x(value)
-    return tag("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="dashed series-2")
+    return tag("line", x1=x, x2=x, y1=LEGEND, y2=HEIGHT - BOTTOM, class_="dashed series-2")
 
 
 def _reach(cost: float) -> float:

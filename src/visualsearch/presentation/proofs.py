@@ -58,7 +58,7 @@ def sweep_section(sweep: Mapping[str, Any] | None) -> Section | None:
             traces.append(plots.Trace(name, tuple((one["compared"], one[key]) for one in known), labels))
     chosen = next((one["compared"] for one in levels if one["keep"] == sweep["keep"]), None)
     chart = _figure("Kept against compared", plots.sweep(traces, "Kept against compared", chosen)) if traces else None
-    head = [("keep", "number"), *((name, "number") for name in names.values()), ("compared", "number"), ("", "")]
+    head = [("keep", ""), *((name, "number") for name in names.values()), ("compared", "number"), ("", "")]
     rows = [
         [
             row_head(f"{one['keep']:g}"),

@@ -9,12 +9,11 @@ import numpy as np
 
 from visualsearch.datatypes import Item
 from visualsearch.evaluation.suspects import NEIGHBOURS, Seen, Suspect, suspect, worst
+from visualsearch.images import looks_alike
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.judging import Question, relevant_column
-from visualsearch.stages.measuring import without
-from visualsearch.stages.questions import left_out_one_by_one
+from visualsearch.stages.judging import relevant_column
 from visualsearch.stages.searching import Searcher
 
 BATCH = 256
@@ -22,48 +21,61 @@ BATCH = 256
 LOOKED_AT = 5000
 """Pictures at most; of a larger gallery a part that is drawn at random."""
 
+TWINS = 30
+"""So many near-duplicates are looked past; a picture that has more is not asked about."""
+
 
 def mislabelled(parts: Parts, searcher: Searcher, progress: Progress) -> list[Suspect]:
     """Return the pictures whose label their neighbours contradict most; none without a column that labels them.
 
-    The column is that of the buckets, or else the one by which a hit is right.
+    The column is that of the buckets, or else the one by which a hit is right. Of a picture with several crops
+    the first is looked at.
     """
     items = {item.id: item for page in searcher.store.pages() for item in page}
-    column = parts.bucket_column or relevant_column(
-        None, {name for one in items.values() for name in one.columns}, items
-    )
+    names = {name for one in items.values() for name in one.columns}
+    column = parts.bucket_column or relevant_column(None, names, items)
     if column is None:
         return []
     numbers = Counter(item.columns[column] for item in items.values() if column in item.columns)
-    asked = [one for one in left_out_one_by_one(parts, items) if column in one.picture.columns]
-    if len(asked) > LOOKED_AT:
-        chosen = np.random.default_rng(parts.settings.runtime.seed).choice(len(asked), LOOKED_AT, replace=False)
-        asked = [asked[place] for place in sorted(chosen)]
+    asked = _drawn(items, column, parts.settings.runtime.seed)
     found: list[tuple[Suspect, float]] = []
-    ids = _first_ids(items)
     for done, batch in enumerate(batches(asked, BATCH)):
-        for question, neighbours in _neighbours(searcher, batch, ids, column):
-            value = question.picture.columns[column]
-            one = suspect(Seen(question.picture.path, value), neighbours, numbers[value])
+        for item, neighbours in _neighbours(searcher, batch, items, column):
+            value = item.columns[column]
+            one = suspect(Seen(item.path, value), neighbours, numbers[value])
             found += [] if one is None else [(one, neighbours[0].score)]
         progress("comparing labels", min((done + 1) * BATCH, len(asked)), len(asked))
     return worst(found)
 
 
-def _first_ids(items: Mapping[str, Item]) -> dict[str, str]:
-    """Return, for each path, the id of its first crop."""
-    ids: dict[str, str] = {}
+def _drawn(items: Mapping[str, Item], column: str, seed: int) -> list[Item]:
+    """Return the first crop of each labelled picture, or of a part of them."""
+    firsts: dict[str, Item] = {}
     for item_id in sorted(items):
-        ids.setdefault(items[item_id].path, item_id)
-    return ids
+        firsts.setdefault(items[item_id].path, items[item_id])
+    labelled = [item for item in firsts.values() if column in item.columns]
+    if len(labelled) <= LOOKED_AT:
+        return labelled
+    chosen = np.random.default_rng(seed).choice(len(labelled), LOOKED_AT, replace=False)
+    return [labelled[place] for place in sorted(chosen)]
 
 
 def _neighbours(
-    searcher: Searcher, batch: Sequence[Question], ids: Mapping[str, str], column: str
-) -> Iterator[tuple[Question, list[Seen]]]:
-    depth = NEIGHBOURS + max(len(question.left_out) for question in batch)
-    vectors = searcher.store.vectors([ids[question.picture.path] for question in batch])
-    answers = searcher.store.search(vectors, depth, [None] * len(batch), {})
-    for question, found in zip(batch, answers, strict=True):
-        hits = without(found, question.left_out, NEIGHBOURS).hits
-        yield question, [Seen(hit.path, hit.columns[column], hit.score) for hit in hits if column in hit.columns]
+    searcher: Searcher, batch: Sequence[Item], items: Mapping[str, Item], column: str
+) -> Iterator[tuple[Item, list[Seen]]]:
+    """Yield each item with its nearest other pictures, best first; near-duplicates of it or of each other count once."""
+    vectors = searcher.store.vectors([item.id for item in batch])
+    answers = searcher.store.search(vectors, 1 + TWINS + NEIGHBOURS, [None] * len(batch), {})
+    for item, found in zip(batch, answers, strict=True):
+        known, neighbours = [item], list[Seen]()
+        for hit in found.hits:
+            other = items.get(hit.id)
+            if other is not None and column in other.columns and not any(_same(other, one) for one in known):
+                known.append(other)
+                neighbours.append(Seen(other.path, other.columns[column], hit.score))
+        yield item, neighbours[:NEIGHBOURS]
+
+
+def _same(one: Item, other: Item) -> bool:
+    """Return whether two items are of one picture, or of near-duplicates."""
+    return one.path == other.path or looks_alike(one.source.look, other.source.look)
