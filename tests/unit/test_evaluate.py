@@ -13,7 +13,7 @@ import pytest
 from fakes import paint, paint_things
 from PIL import Image
 
-from visualsearch import VisualSearch
+from visualsearch import DataError, VisualSearch
 from visualsearch.cli import main
 from visualsearch.datatypes import Crop
 from visualsearch.embedder import Embedded, Embedder
@@ -94,7 +94,7 @@ def test_files_that_cannot_be_read_are_blamed_themselves(things: Path) -> None:
     assert [row.query for row in evaluation.failed] == ["blue/blue01-9.png"]
 
 
-def test_pictures_without_a_crop_are_blamed_on_the_crop(things: Path) -> None:
+def test_pictures_without_a_crop_are_blamed_on_the_crop(things: Path, capsys: pytest.CaptureFixture[str]) -> None:
     black = Image.fromarray(np.zeros((40, 48, 3), np.uint8))
     black.save(things.parent / "gallery/red/red00-0.png")
     black.save(things.parent / "queries/blue/blue01-9.png")
@@ -105,6 +105,11 @@ def test_pictures_without_a_crop_are_blamed_on_the_crop(things: Path) -> None:
     evaluation = evaluated(things)
     assert blamed(evaluation.summary) == {"expected": EXPECTED, "no_crop": EXPECTED}
     assert (evaluation.rows, evaluation.summary["queries"], len(evaluation.failed)) == ((), 0, THINGS)
+    assert main(["-yml", str(things), "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "evaluate  0 queries: none could be searched" in said and "100 % without a crop" in said
+    with VisualSearch.from_yaml(things) as search, pytest.raises(DataError, match="none of the queries could be"):
+        search.sweep()
 
 
 def test_what_was_not_indexed_is_blamed_on_the_index_unless_it_was_forgotten(things: Path) -> None:

@@ -37,9 +37,9 @@ def swept(promises: Sequence[Promise | None], points: Sequence[Sequence[Point]])
 
     Args:
         promises: of each of ``LEVELS``; None where everything is searched.
-        points: for each level its queries.
+        points: for each level its queries, one at least.
     """
-    levels = [_level(keep, promise, some) for keep, promise, some in zip(LEVELS, promises, points, strict=True) if some]
+    levels = [_level(keep, promise, some) for keep, promise, some in zip(LEVELS, promises, points, strict=True)]
     keep, rule = chosen(levels)
     return {"levels": levels, "keep": keep, "line": f"routing: {{keep: {keep:g}}}", "rule": rule}
 

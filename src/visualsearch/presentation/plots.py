@@ -13,8 +13,10 @@ WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 14, 44
 """Margins for the axes."""
 
-LEGEND, LEGEND_WIDTH = 34, 100
+LEGEND, LEGEND_WIDTH = 34, 113
 """How far down the axes begin where a line above them names the colours, and the room of each name."""
+
+LEGEND_LEFT = 8
 
 TICKS = 5
 APART = 12
@@ -112,7 +114,7 @@ def _trace(plane: Plane, trace: Trace, number: int) -> Markup:
 
 
 def _named(name: str, number: int) -> Markup:
-    x, y = LEFT + LEGEND_WIDTH * (number - 1), TOP + 2
+    x, y = LEGEND_LEFT + LEGEND_WIDTH * (number - 1), TOP + 2
     sample = tag("g", tag("polyline", points=f"{x},{y - 4} {x + 14},{y - 4}"), class_=f"curve series-{number}")
     return join(sample, tag("text", name, x=x + 18, y=y, class_="name"))
 

@@ -40,7 +40,7 @@ def sweep(parts: Parts, searcher: Searcher, progress: Progress) -> dict[str, Any
     """Route the YAML's queries at every level, and choose one; nothing is trained, nor embedded that was before.
 
     Raises:
-        DataError: there is no calibrated classifier, or there are no queries.
+        DataError: there is no calibrated classifier, or no query that can be searched.
     """
     evidence = parts.evidence
     if evidence is None:
@@ -59,6 +59,8 @@ def sweep(parts: Parts, searcher: Searcher, progress: Progress) -> dict[str, Any
             for some, promise in zip(points, promises, strict=True):
                 some += _points(searcher, batch, made, promise)
     memo.save()
+    if not points[0]:
+        raise DataError("evaluate --sweep: none of the queries could be searched.", slug="queries-unreadable")
     return swept(promises, points)
 
 
