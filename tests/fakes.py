@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from visualsearch import plugins
-from visualsearch.datatypes import Crop, Matrix
+from visualsearch.crops.contract import Role
+from visualsearch.datatypes import Crop, Matrix, Pixels
 from visualsearch.model import fingerprint
 
 
@@ -84,3 +85,40 @@ class Taught(Grid):
         """Remember what was told."""
         Taught.lesson = raw, list(groups)
         self.unfitted = False
+
+
+class Shy:
+    """A crop: all of a picture, but nothing where it is black."""
+
+    class Options(plugins.Options):
+        """There is nothing to choose."""
+
+        name: str = "shy"
+
+    nothing = "the picture is black"
+
+    def __init__(self, options: Options) -> None:
+        """Take options."""
+        self.fingerprint = "shy-1"
+
+    def crops(self, images: Sequence[Pixels], role: Role) -> list[list[Crop]]:
+        """Return each image as its only crop, or no crop."""
+        return [[Crop(image)] if image.any() else [] for image in images]
+
+
+def paint_things(
+    folder: Path, labels: Sequence[str] = ("blue", "green", "red"), things: int = 8, views: Sequence[int] = (0, 1, 2)
+) -> Path:
+    """Write ``label/label03-1.png``: views of a thing are alike, but no near-duplicates."""
+    for number, label in enumerate(labels):
+        for thing in range(things):
+            rng = np.random.default_rng((number, thing))
+            blocks = rng.integers(0, 90, (4, 4, 3))
+            blocks[..., 2 - number % 3] += 160
+            for view in views:
+                noise = np.random.default_rng((number, thing, view)).integers(-20, 21, (40, 48, 3))
+                pixels = np.kron(blocks, np.ones((10, 12, 1), np.int64)) + noise
+                file = folder / label / f"{label}{thing:02d}-{view}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(file)
+    return folder

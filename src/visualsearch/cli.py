@@ -114,6 +114,12 @@ def parser() -> argparse.ArgumentParser:
     _search_options(_add(commands, "search", "find the pictures most like IMAGE"))
     evaluate = _add(commands, "evaluate", "measure the YAML's queries, routed and exhaustive")
     evaluate.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report there")
+    evaluate.add_argument(
+        "--sweep", action="store_true", help="also measure other levels of routing.keep, and say which one to take"
+    )
+    evaluate.add_argument(
+        "--against", type=Path, metavar="OTHER.yaml", help="also measure another YAML on the same queries, and compare"
+    )
     forget = _add(commands, "forget", "erase pictures from all that was made of them, for good")
     forget.add_argument("paths", nargs="*", metavar="PATH", help="relative to the gallery folder")
     forget.add_argument(

@@ -7,21 +7,25 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from visualsearch.config import Application, load_settings
+from visualsearch.config import load_settings
 from visualsearch.config_schema import schema
 from visualsearch.crops import noun_of
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
 from visualsearch.pipeline import VisualSearch
-from visualsearch.presentation import terminal
+from visualsearch.presentation import comparisons, terminal
 from visualsearch.presentation.bars import TerminalProgress
 from visualsearch.presentation.routes import print_route
 from visualsearch.presentation.wording import count
 from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
 from visualsearch.stages.checking import starter_advice
+from visualsearch.stages.comparing import compare
+from visualsearch.stages.measuring import Evaluation
+from visualsearch.stages.questions import refuse_missing_queries
 from visualsearch.stages.writing import IndexSummary
 
 SHOWN = 3
@@ -36,7 +40,7 @@ NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
 def run(args: argparse.Namespace) -> int:
     """Index what changed, train what is missing, search the queries, show the result."""
     with _opened(args) as search:
-        _refuse_missing_queries(search.settings)
+        refuse_missing_queries(search.settings)
         summary = search.index()
         indexed = summary.as_dict()
         _say(args, lambda: _show_index(search, summary))
@@ -46,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         if note:
             _say(args, lambda: terminal.print_note(f"note      {note}"))
         evaluation = search.evaluate()
-        results = Results(search.settings, evaluation, search.card(), indexed)
+        results = Results(search.settings, evaluation, search.card(), indexed, search.mislabelled())
         written = write_results(results, search.settings.out / "report")
         if args.json:
             return _print_json({"index": indexed, "evaluation": evaluation.summary, "written": written})
@@ -117,15 +121,29 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure the YAML's queries."""
     with _opened(args) as search:
         evaluation = search.evaluate()
+        sweep = search.sweep() if args.sweep else None
+        against = _compared(search, evaluation, args.against) if args.against else None
         written = {}
-        if args.report:
-            results = Results(search.settings, evaluation, search.card())
+        if args.report or args.sweep:
+            suspects = search.mislabelled()
+            results = Results(search.settings, evaluation, search.card(), suspects=suspects, sweep=sweep)
             written = write_results(results, search.settings.out / "report", args.report)
+    more = {name: told for name, told in {"sweep": sweep, "against": against}.items() if told is not None}
     if args.json:
-        return _print_json(dict(evaluation.summary))
+        return _print_json({**evaluation.summary, **more})
     terminal.print_evaluation(evaluation.summary)
+    if against is not None:
+        comparisons.print_against(against)
+    if sweep is not None:
+        comparisons.print_sweep(sweep)
     terminal.print_written(written)
     return 0
+
+
+def _compared(search: VisualSearch, evaluation: Evaluation, other: Path) -> dict[str, Any]:
+    """Measure another YAML on the same queries."""
+    with VisualSearch.from_yaml(other, (), search.progress) as opponent:
+        return compare(evaluation, opponent.evaluate(), other.name, search.settings.runtime.seed)
 
 
 def forget(args: argparse.Namespace) -> int:
@@ -195,15 +213,6 @@ def _trained(search: VisualSearch) -> tuple[dict[str, Any] | None, str]:
         if error.slug not in NOTHING_TO_LEARN:
             raise
         return None, str(error)
-
-
-def _refuse_missing_queries(settings: Application) -> None:
-    """Say before the long work that its end would fail."""
-    for key in ("folder", "strangers"):
-        folder = getattr(settings.queries, key)
-        if folder is not None and not folder.is_dir():
-            message = f"queries.{key}: expected a folder of pictures; there is none at {folder}."
-            raise DataError(message, slug="queries-missing")
 
 
 def _unreadable(failed: Sequence[Answer], asked: int) -> PictureError:

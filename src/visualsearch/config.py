@@ -14,13 +14,11 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from visualsearch.columns import compile_template
 from visualsearch.config_errors import first_of, mistakes
+from visualsearch.config_values import Place, Rate, Share, Template, a_file_name, no_empty_path, no_other_word
 from visualsearch.config_yaml import Document, override, parse_document, read_document
 from visualsearch.errors import ConfigError
 from visualsearch.files import located
@@ -28,45 +26,6 @@ from visualsearch.kinds import DEFAULTS, plugin_options
 from visualsearch.plugins import Options, Settings
 from visualsearch.reranking import Expansion
 from visualsearch.secrets import hidden_in
-
-
-def _resolve(path: Path, info: ValidationInfo) -> Path:
-    """Return an absolute path: relative ones are meant from the YAML's folder."""
-    base: Path = (info.context or {}).get("base", Path.cwd())
-    return located(path, base)
-
-
-def _no_empty_path(value: Any) -> Any:
-    if isinstance(value, str) and (not value.strip() or "\0" in value):
-        raise ValueError(f"expected a path; received {value!r}")
-    return value
-
-
-def _no_other_word(value: Any) -> Any:
-    """Refuse ``{nmae}``; the words that there are were put in before."""
-    if isinstance(value, str) and "{" in value:
-        raise ValueError(f"expected no word in braces but {{name}}; received {value!r}")
-    return value
-
-
-def _a_file_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w .-]*", name):
-        raise ValueError(f"expected letters, digits, '.', '_' and '-', for it names a folder; received {name!r}")
-    return name
-
-
-def _a_template(template: str) -> str:
-    try:
-        compile_template(template)
-    except ConfigError as error:
-        raise PydanticCustomError("path-template", "{error}", {"error": str(error)}) from None
-    return template
-
-
-Template = Annotated[str, AfterValidator(_a_template)]
-Place = Annotated[Path, BeforeValidator(_no_empty_path), AfterValidator(_resolve)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GallerySettings(Settings):
@@ -88,12 +47,21 @@ class QueriesSettings(Settings):
 
     folder: Place | None = None
     """A folder of query pictures. null: the gallery itself, one picture left out at a time."""
+    split: Rate | None = None
+    """The share of the gallery's groups that `train` does not learn from, and whose pictures are the queries, one left
+    out at a time; drawn by `runtime.seed`. null: all pictures of the gallery."""
     path: Template | None = None
     """What the queries' paths mean; as `gallery.path`."""
     strangers: Place | None = None
     """A folder of pictures that show what the gallery lacks."""
     relevant: str | None = None
     """A hit is right if this column equals the query's. null: `instance` where there is one, else `label`."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.folder is not None and self.split is not None:
+            raise ValueError("expected either a folder or a split; received both")
+        return self
 
 
 class BucketsSettings(Settings):
@@ -165,9 +133,9 @@ class RuntimeSettings(Settings):
 class Application(Settings):
     """Everything that one YAML file says, with its defaults filled in; paths are absolute."""
 
-    name: Annotated[str, AfterValidator(_a_file_name)]
+    name: Annotated[str, AfterValidator(a_file_name)]
     """Of the model; the gallery folder's name where the YAML says nothing."""
-    out: Annotated[Path, BeforeValidator(_no_empty_path), BeforeValidator(_no_other_word)]
+    out: Annotated[Path, BeforeValidator(no_empty_path), BeforeValidator(no_other_word)]
     """Where everything that is made goes: model, index, reports."""
     gallery: GallerySettings
     queries: QueriesSettings = QueriesSettings()

@@ -12,9 +12,10 @@ from visualsearch.classifiers.training import Training
 from visualsearch.config import Application, load_settings, settings_from_folder
 from visualsearch.datatypes import Answer
 from visualsearch.errors import PictureError, UsageError
+from visualsearch.evaluation.suspects import Suspect
 from visualsearch.images import Picturelike
 from visualsearch.progress import Progress, silent
-from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, teaching
+from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, suspecting, sweeping, teaching
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.checking import Finding, findings
@@ -136,6 +137,16 @@ class VisualSearch:
         """Search the YAML's queries, routed and exhaustively, and measure both."""
         with self._searcher().use() as searcher:
             return measuring.evaluate(self._parts, searcher, self.progress)
+
+    def sweep(self) -> dict[str, Any]:
+        """Return what every level of ``routing.keep`` would keep and cost on the queries, and which one to take."""
+        with self._searcher().use() as searcher:
+            return sweeping.sweep(self._parts, searcher, self.progress)
+
+    def mislabelled(self) -> list[Suspect]:
+        """Return the pictures of the gallery whose neighbours contradict their label most."""
+        with self._searcher().use() as searcher:
+            return suspecting.mislabelled(self._parts, searcher, self.progress)
 
     def forget(self, paths: Collection[str] = (), *, where: Mapping[str, str] | None = None) -> Forgotten:
         """Erase pictures from all that was made of them and return their paths; no later ``index`` brings them back.

@@ -11,9 +11,10 @@ from typing import Any
 from visualsearch.config import Application
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.evaluation.runs import write_run
+from visualsearch.evaluation.suspects import Suspect
 from visualsearch.model import RESULTS
 from visualsearch.presentation.montage import draw_montage
-from visualsearch.presentation.report import write_report
+from visualsearch.presentation.report import Findings, write_report
 from visualsearch.presentation.thumbnails import Thumbnails
 from visualsearch.stages.measuring import Evaluation
 
@@ -28,11 +29,19 @@ class Results:
     evaluation: Evaluation
     card: Mapping[str, Any]
     index: Mapping[str, Any] | None = None
+    suspects: Sequence[Suspect] = ()
+    sweep: Mapping[str, Any] | None = None
 
     @property
     def items(self) -> int:
         """Return how many items the index has."""
         return int(self.card["index"]["items"])
+
+    @property
+    def findings(self) -> Findings:
+        """Return what the report tells beside the figures."""
+        failed = zip(self.evaluation.failed, self.evaluation.failed_files, strict=True)
+        return Findings(tuple(failed), self.suspects, self.sweep)
 
     def examples(self, number: int) -> list[Answer]:
         """Return ``number`` real queries, spread evenly over all of them."""
@@ -73,8 +82,9 @@ def write_results(results: Results, folder: Path, report: Path | None = None) ->
         rows=results.evaluation.rows,
         training=results.card.get("training"),
         index=results.index or {"unchanged": results.items},
+        findings=results.findings,
     )
-    write_run(written["run"], results.evaluation.rows)
+    write_run(written["run"], [*results.evaluation.rows, *results.evaluation.failed])
     return written
 
 

@@ -124,7 +124,7 @@ def test_blocks_run(page: str, folder: Path) -> None:
                 run(["bash", "-euo", "pipefail", "-c", command], folder, env, f"{where}: {command}")
 
 
-@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md"))
+@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md", "docs/evaluation.md"))
 def test_blocks_have_a_known_language(page: str) -> None:
     assert {block.language for block in blocks(page)} <= {"python", "yaml", "console", "text"}
     for block in blocks(page):
@@ -132,7 +132,7 @@ def test_blocks_have_a_known_language(page: str) -> None:
             assert block.text.startswith("$ "), f"{page}, line {block.line}: a console block begins with `$ `"
 
 
-@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md"))
+@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md", "docs/evaluation.md"))
 def test_links_lead_somewhere(page: str) -> None:
     missing = [link for link in _LINK.findall((ROOT / page).read_text()) if not ((ROOT / page).parent / link).exists()]
     assert missing == []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from visualsearch.calibration.promises import Promise
 from visualsearch.errors import EngineError
-from visualsearch.evaluation.runs import RunRow, read_run, summarise, write_run
+from visualsearch.evaluation.latency import latency
+from visualsearch.evaluation.runs import First, Guess, RunRow, read_run, write_run
+from visualsearch.evaluation.summary import summarise
 
 MUG = RunRow(
     query="mug/1.jpg",
@@ -126,3 +129,57 @@ def test_a_missing_run_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_every_hit_needs_its_judgement() -> None:
     with pytest.raises(ValueError, match="one judgement for each hit"):
         replace(MUG, routed_right=(True,))
+
+
+FULL = replace(
+    MUG,
+    route=("mug",),
+    routed_scores=(0.9, 0.5),
+    exhaustive_scores=(0.9, 0.75),
+    routed_match=(True, False),
+    first=First(("mug",), 1, 0.25, held=1.0, cut=True),
+    guess=Guess(0.75, 1.0, 0.125, 0.25),
+    missing={"unreadable": 2},
+    timings_ms={"embed": 12.5, "search": 1.0},
+)
+EVERYTHING = replace(BOWL, first=First(None, 3, 1.0, held=0.0), timings_ms={"embed": 7.5})
+
+
+def test_all_that_is_known_of_a_query_survives_the_file(tmp_path: Path) -> None:
+    failed = replace(LONELY, routed=(), routed_right=(), exhaustive=(), exhaustive_right=(), failed="no_crop")
+    write_run(tmp_path / "run.jsonl", [FULL, EVERYTHING, failed])
+    assert read_run(tmp_path / "run.jsonl") == [FULL, EVERYTHING, failed]
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    names = list(asdict(FULL))
+    old = {name: value for name, value in asdict(FULL).items() if names.index(name) <= names.index("stranger")}
+    assert "first" not in old and "routed_right" in old
+    (tmp_path / "run.jsonl").write_text(json.dumps(old) + "\n")
+    assert read_run(tmp_path / "run.jsonl") == [MUG]
+
+
+def test_the_promise_is_a_mean_over_first_routes_with_its_interval() -> None:
+    promise = Promise("bucket", 0.9, 26, 9, None)
+    rows = [replace(row, group=f"{row.group}-{i}") for i in range(10) for row in (FULL, EVERYTHING, LONELY)]
+    summary = summarise(rows, promise=promise)
+    assert summary["promise"] == {"kind": "bucket", "level": 0.9, "n": 26, "held": 0.5, "needed": 9, "cut": 10}
+    assert summary["before_widening"] == {"route_size": 2.0, "compared": 0.625}  # (1 + 3) / 2, (0.25 + 1) / 2
+    low, high = summary["intervals"]["promise"]["held"]
+    assert 0.2 < low < 0.5 < high < 0.8
+    assert summarise(rows)["promise"] is None
+
+
+def test_queries_that_failed_and_strangers_count_for_no_mean() -> None:
+    failed = replace(MUG, routed=(), routed_right=(), exhaustive=(), exhaustive_right=(), failed="unreadable")
+    assert summarise([MUG, BOWL, failed]) == summarise([MUG, BOWL])
+    stranger = replace(STRANGER, first=First(("mug",), 1, 0.5, held=0.0))
+    assert summarise([FULL, stranger])["before_widening"]["compared"] == 0.25
+
+
+def test_latency_is_by_stage() -> None:
+    assert latency([FULL, EVERYTHING]) == {
+        "embed": {"median": 10.0, "p95": pytest.approx(7.5 + 0.95 * 5.0)},
+        "search": {"median": 1.0, "p95": 1.0},
+    }
+    assert latency([MUG]) is None

@@ -19,7 +19,8 @@ from PIL import Image
 
 from visualsearch.datatypes import Answer, Box, Hit, Probability, Query, Route, Step
 from visualsearch.errors import EngineError
-from visualsearch.evaluation.runs import RunRow, summarise
+from visualsearch.evaluation.runs import RunRow
+from visualsearch.evaluation.summary import summarise
 from visualsearch.presentation import galleries, palette
 from visualsearch.presentation.report import PICTURE_BYTES, write_report
 from visualsearch.presentation.thumbnails import Thumbnails

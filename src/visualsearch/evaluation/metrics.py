@@ -81,6 +81,20 @@ def kept(routed: Sequence[str], exhaustive: Sequence[str]) -> float:
     return len(set(routed) & set(exhaustive)) / len(set(exhaustive)) if exhaustive else 1.0
 
 
+def brier(probabilities: ArrayLike, wanted: ArrayLike) -> float:
+    """Return the squared distance between probabilities (buckets,) and what was wanted: 0 is perfect, 2 the worst.
+
+    ``wanted`` is 1 for the right bucket and 0 elsewhere, or a share for each bucket; it sums to less than 1 where
+    the right one is none of these buckets, which then adds its square. A mean over queries is the score of Brier
+    ("Verification of forecasts expressed in terms of probability", 1950).
+
+    >>> brier([0.5, 0.5], wanted=[1, 0]), brier([1, 0], wanted=[0, 0])
+    (0.5, 2.0)
+    """
+    said, asked = (np.asarray(values, dtype=np.float64) for values in (probabilities, wanted))
+    return float(((said - asked) ** 2).sum() + max(0.0, 1.0 - asked.sum()) ** 2)
+
+
 def auroc(positives: ArrayLike, negatives: ArrayLike) -> float:
     """Return the probability that a random positive scores above a random negative, ties counting half.
 

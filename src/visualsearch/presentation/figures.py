@@ -11,6 +11,16 @@ SEARCHES = ("routed", "exhaustive")
 
 METRICS = {"hit_rate_at": "hit rate at", "recall_at": "recall at", "map_at": "mean average precision at"}
 
+LOSSES = {
+    "unreadable": "unreadable",
+    "no_crop": "without a crop",
+    "not_indexed": "not in the index",
+    "bucket_not_probed": "in a bucket not probed",
+    "ranked_lower": "ranked lower by the extractor",
+    "threshold": "found, not called a match",
+}
+"""What can lose a hit, in words."""
+
 Line = tuple[str, tuple[str, ...]]
 """A label, and where its figure stands below ``routed`` and ``exhaustive``."""
 
@@ -60,14 +70,89 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     told = []
     if figure(summary, "kept") is not None and summary.get("unanswerable") != summary.get("queries", -1):
         told.append(f"kept {with_interval(summary, 'kept')} of the exhaustive hits, right or wrong")
+    told += [*_promise_note(summary), *_loss_note(summary)]
     if figure(summary, "classifier", "top1") is not None:
-        told.append(f"classifier: top 1 {with_interval(summary, 'classifier', 'top1')}")
-    if (size := figure(summary, "classifier", "route_size")) is not None:
-        told.append(f"route: {size:.1f} buckets, a mean over queries")
+        asked = _at(summary, ("calibration", "queries"))
+        more = f"; {believed(asked)}" if isinstance(asked, Mapping) else ""
+        told.append(f"classifier: top 1 {with_interval(summary, 'classifier', 'top1')}{more}")
+    told += _route_note(summary)
     if (area := figure(summary, "strangers", "auroc")) is not None:
         pictures = count(summary["strangers"]["pictures"], "picture")
         told.append(f"strangers: AUROC {area:.3f} of the best score ({pictures}; 0.5 is chance)")
     return [*told, *summary.get("notes", ())]
+
+
+def promised(promise: Mapping[str, Any]) -> str:
+    """Say what a promise is about.
+
+    >>> promised({"kind": "bucket", "level": 0.9, "n": 99, "needed": 9})
+    'the right bucket in the route before widening, for queries like the gallery (99 groups)'
+    """
+    if promise["n"] < promise["needed"]:
+        return f"everything was searched, for there are {promise['n']} groups of {promise['needed']}"
+    what = "the right bucket" if promise["kind"] == "bucket" else "the exhaustive hits"
+    return f"{what} in the route before widening, for queries like the gallery ({count(promise['n'], 'group')})"
+
+
+def believed(asked: Mapping[str, Any]) -> str:
+    """Say how far probabilities can be believed.
+
+    >>> believed({"ece": 0.0621, "brier": 0.1286})
+    'calibration error 6.2 %, Brier score 0.129'
+    """
+    return f"calibration error {percent(asked['ece'])}, Brier score {asked['brier']:.3f}"
+
+
+def _promise_note(summary: Mapping[str, Any]) -> list[str]:
+    promise = summary.get("promise")
+    if promise is None or promise["held"] is None:
+        return []
+    cut = f"; {count(promise['cut'], 'route')} cut by routing.at_most" if promise["cut"] else ""
+    level = f"{100 * promise['level']:.4g} %"
+    return [f"promise of {level}, held in {with_interval(summary, 'promise', 'held')}: {promised(promise)}{cut}"]
+
+
+def _loss_note(summary: Mapping[str, Any]) -> list[str]:
+    losses = summary.get("losses")
+    if not losses:
+        return []
+    lost = [
+        f"{percent(losses[kind] / losses['expected'])} {words}"
+        for kind, words in LOSSES.items()
+        if kind != "threshold" and losses[kind]
+    ]
+    found = f"{percent(losses['found'] / losses['expected'])} of {count(losses['expected'], 'expected hit')} found"
+    return [f"losses: {found}; {', '.join(lost) or 'none lost'}"]
+
+
+def _route_note(summary: Mapping[str, Any]) -> list[str]:
+    after = figure(summary, "classifier", "route_size")
+    size, cost = (figure(summary, "before_widening", name) for name in ("route_size", "compared"))
+    if after is None:
+        return []
+    if size is None:
+        return [f"route: {after:.1f} buckets, a mean over queries"]
+    return [f"route: {size:.1f} buckets, {percent(cost)} compared before widening, {after:.1f} after, means"]
+
+
+def time_line(summary: Mapping[str, Any]) -> str | None:
+    """Say how long the stages of a search took, median and 95th percentile.
+
+    >>> time_line({"latency_ms": {"embed": {"median": 41.2, "p95": 75.5}, "search": {"median": 0.5, "p95": 0.89}}})
+    'time: embed 41 (76) ms, search 0.5 (0.9) ms; median (95th percentile)'
+    """
+    stages = summary.get("latency_ms")
+    if not stages:
+        return None
+    told = [
+        f"{name.replace('search_exhaustive', 'exhaustive')} {_short(one['median'])} ({_short(one['p95'])}) ms"
+        for name, one in stages.items()
+    ]
+    return f"time: {', '.join(told)}; median (95th percentile)"
+
+
+def _short(ms: float) -> str:
+    return f"{ms:.0f}" if ms >= 9.5 else f"{ms:.1f}"
 
 
 def top1(training: Mapping[str, Any]) -> str:

@@ -41,3 +41,9 @@ def row_head(text: str) -> Markup:
 def cell(child: str | Markup, kind: str | None = None) -> Markup:
     """Return a cell; ``kind`` is its class."""
     return tag("td", child if isinstance(child, Markup) else unbroken(child), class_=kind)
+
+
+def card(title: str, big: str, *below: str | Markup) -> Markup:
+    """Return a card: one figure, large, and what belongs to it."""
+    texts = (child if isinstance(child, Markup) else tag("p", unbroken(child)) for child in below)
+    return tag("article", tag("h3", title), tag("p", unbroken(big), class_="big"), *texts, class_="card")

@@ -12,7 +12,8 @@ from visualsearch.datatypes import Answer
 from visualsearch.evaluation.runs import RunRow
 from visualsearch.presentation import charts, figures
 from visualsearch.presentation.markup import Markup, join, tag
-from visualsearch.presentation.parts import Section, cell, row_head, table
+from visualsearch.presentation.parts import Section, card, cell, row_head, table
+from visualsearch.presentation.proofs import promise_card
 from visualsearch.presentation.wording import count, duration, percent, printable, unbroken
 from visualsearch.yaml_text import as_yaml
 
@@ -23,7 +24,12 @@ FAILURES_SHOWN = 50
 
 def figures_section(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer]) -> Section | None:
     """Return the cards with the main figures, those that are known."""
-    cards = [*_hit_rate_card(evaluation), *_cost_cards(evaluation, answers), *_classifier_card(evaluation)]
+    cards = [
+        *_hit_rate_card(evaluation),
+        *promise_card(evaluation),
+        *_cost_cards(evaluation, answers),
+        *_classifier_card(evaluation),
+    ]
     if not cards:
         return None
     return Section("figures", "At a glance", "", tag("div", *cards, class_="cards"))
@@ -62,15 +68,18 @@ def classifier_section(training: Mapping[str, Any] | None, rows: Sequence[RunRow
     return Section("classifier", "Classifier", note, body)
 
 
-def timing_section(answers: Sequence[Answer]) -> Section | None:
-    """Return how long the stages of a search took: median and 90th percentile."""
+def timing_section(answers: Sequence[Answer], evaluation: Mapping[str, Any] | None = None) -> Section | None:
+    """Return how long the stages of a search took: median and 95th percentile."""
     times = {stage: [a.timings_ms[stage] for a in answers if stage in a.timings_ms] for stage in STAGES}
-    known = {stage: np.percentile(ms, [50, 90]).tolist() for stage, ms in times.items() if ms}
+    known = {stage: np.percentile(ms, [50, 95]).tolist() for stage, ms in times.items() if ms}
+    other = [figures.figure(evaluation, "latency_ms", "search_exhaustive", name) for name in ("median", "p95")]
+    if None not in other:
+        known["exhaustive search, beside"] = other
     if not known:
         return None
     longest = max(late for _, late in known.values()) or 1.0
     rows = [_timing_row(stage, median, late, longest) for stage, (median, late) in known.items()]
-    head = [("stage", ""), ("median", "number"), ("90th percentile", "number"), ("", "drawn")]
+    head = [("stage", ""), ("median", "number"), ("95th percentile", "number"), ("", "drawn")]
     note = "For one query; embedding and search run in batches, and a batch's time is shared by its queries."
     return Section("timings", "Time", note, table("Time for each stage of a search", head, rows))
 
@@ -102,11 +111,6 @@ def settings_section(settings: Mapping[str, Any]) -> Section:
     return Section("settings", "Settings", "", tag("details", tag("summary", count(len(rows), "setting")), body))
 
 
-def _card(title: str, big: str, *below: str | Markup) -> Markup:
-    texts = (child if isinstance(child, Markup) else tag("p", unbroken(child)) for child in below)
-    return tag("article", tag("h3", title), tag("p", unbroken(big), class_="big"), *texts, class_="card")
-
-
 def _hit_rate_card(evaluation: Mapping[str, Any] | None) -> list[Markup]:
     routed, exhaustive = (figures.figure(evaluation, search, "hit_rate_at", "1") for search in figures.SEARCHES)
     if routed is None or exhaustive is None:
@@ -114,7 +118,7 @@ def _hit_rate_card(evaluation: Mapping[str, Any] | None) -> list[Markup]:
     inner = figures.bounds(evaluation, "routed", "hit_rate_at", "1")
     text = f"exhaustive {percent(exhaustive)}" + (f" · 95 % {figures.interval(inner)}" if inner else "")
     bars = [charts.bar(routed, inner), charts.bar(exhaustive, kind="other")]
-    return [_card("Hit rate at 1, routed", percent(routed), *bars, text)]
+    return [card("Hit rate at 1, routed", percent(routed), *bars, text)]
 
 
 def _cost_cards(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer]) -> list[Markup]:
@@ -124,13 +128,13 @@ def _cost_cards(evaluation: Mapping[str, Any] | None, answers: Sequence[Answer])
     kept = figures.figure(evaluation, "kept")
     cards = []
     if compared is not None:
-        cards.append(_card("Compared", percent(compared), charts.bar(compared), "of the gallery, a mean over queries"))
+        cards.append(card("Compared", percent(compared), charts.bar(compared), "of the gallery, a mean over queries"))
     if kept is not None:
         inner = figures.bounds(evaluation, "kept")
-        cards.append(_card("Kept", percent(kept), charts.bar(kept, inner), "of the hits of an exhaustive search"))
+        cards.append(card("Kept", percent(kept), charts.bar(kept, inner), "of the hits of an exhaustive search"))
     total = [answer.timings_ms["total"] for answer in answers if "total" in answer.timings_ms]
     if total:
-        cards.append(_card("Time", duration(float(np.median(total)) / 1000), "for one query, median"))
+        cards.append(card("Time", duration(float(np.median(total)) / 1000), "for one query, median"))
     return cards
 
 
@@ -141,7 +145,7 @@ def _classifier_card(evaluation: Mapping[str, Any] | None) -> list[Markup]:
         return []
     inner = figures.bounds(evaluation, "classifier", "top1")
     route = "" if size is None else f"; a route has {size:.1f} buckets on average"
-    return [_card("Right bucket first", percent(top1), charts.bar(top1, inner), f"of queries{route}")]
+    return [card("Right bucket first", percent(top1), charts.bar(top1, inner), f"of queries{route}")]
 
 
 def _evaluation_row(evaluation: Mapping[str, Any], label: str, path: Sequence[str]) -> list[Markup]:

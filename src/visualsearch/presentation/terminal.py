@@ -118,12 +118,14 @@ def print_evaluation(summary: Mapping[str, Any], *, console: Console | None = No
     left_out = summary.get("unanswerable")
     rest = f" ({left_out:,} without anything right in the gallery are left out)" if left_out else ""
     if left_out == summary["queries"]:
-        rest = ": nothing says of any hit that it is right, so there is nothing to measure"
+        why = "nothing says of any hit that it is right" if left_out else "none could be searched"
+        rest = f": {why}, so there is nothing to measure"
     console.print(f"[bold]evaluate[/bold]  {count(summary['queries'], 'query', 'queries')}{rest}")
     if left_out != summary["queries"]:
         console.print(table)
-    for line in figures.notes(summary):
-        console.print(f"  {line}")
+    time_line = figures.time_line(summary)
+    for line in [*figures.notes(summary), *([] if time_line is None else [time_line])]:
+        console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def print_forgotten(

@@ -34,14 +34,18 @@ class Judge:
     group: str
     bucket_column: str | None
     by_value: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    buckets: int = 0
-    """How many there are: the size of a route that probes everything."""
+    bucket_names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self.buckets = len({bucket for item in self.items.values() for bucket in item.buckets})
+        self.bucket_names = frozenset(bucket for item in self.items.values() for bucket in item.buckets)
         for item in self.items.values():
             if self.relevant is not None and self.relevant in item.columns:
                 self.by_value[item.columns[self.relevant]].add(item.id)
+
+    @property
+    def buckets(self) -> int:
+        """Return how many there are: the size of a route that probes everything."""
+        return len(self.bucket_names)
 
     def right_items(self, question: Question) -> set[str]:
         """Return the ids of the items that are right."""

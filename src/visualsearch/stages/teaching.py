@@ -20,6 +20,7 @@ from visualsearch.stages.assembly import Parts
 from visualsearch.stages.calibrating import gathered, withheld
 from visualsearch.stages.fitting import group_of
 from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
+from visualsearch.stages.questions import asked_groups
 
 NEAR = 0.1
 """Share of a box by which its edges may move when the picture is cropped again; arithmetic alone moves them by a pixel."""
@@ -45,8 +46,9 @@ def train(parts: Parts, progress: Progress) -> Training:
         reassign(store, list(store.pages()), buckets_of(column))
         items = [item for page in store.pages() for item in page if item.buckets]
     crops = _CropReader(parts, {item.id: item for item in items})
-    examples = [Example(item.id, item.buckets[0], group_of(parts, item)) for item in items]
-    kept_out = withheld(examples, parts.settings.routing.keep, parts.settings.runtime.seed)
+    split, seed = parts.settings.queries.split, parts.settings.runtime.seed
+    examples = _without_queries([Example(i.id, i.buckets[0], group_of(parts, i)) for i in items], split, seed)
+    kept_out = withheld(examples, parts.settings.routing.keep, seed)
     training = fit(
         parts.settings.classifier,
         parts.extractor,
@@ -54,17 +56,24 @@ def train(parts: Parts, progress: Progress) -> Training:
         [example for example in examples if example.group not in kept_out],
         crops.crop_of,
         parts.model.path,
-        parts.settings.runtime.seed,
+        seed,
         progress,
     )
     index = {**parts.model.card().get("index", {}), "bucket_column": column}
     parts.model.update(index=index)
-    parts.model.update(training={**training.as_dict(), "made_for": parts.classifier_purpose})
+    parts.model.update(training={**training.as_dict(), "made_for": parts.classifier_purpose, "split": split})
     parts.forget_classifier()
     parts.embedder.ready()  # here and not in the first search, which would wait for it
     _calibrate(parts, [example for example in examples if example.group in kept_out], crops, progress)
     parts.remove_unused_graphs()
     return training
+
+
+def _without_queries(examples: Sequence[Example], split: float | None, seed: int) -> list[Example]:
+    """Return what may be learned from: what `evaluate` will ask must be new to the classifier."""
+    homes = [(one.group, (one.bucket,)) for one in examples]
+    asked = frozenset[str]() if split is None else asked_groups(homes, split, seed)
+    return [one for one in examples if one.group not in asked]
 
 
 def _calibrate(parts: Parts, examples: Sequence[Example], crops: _CropReader, progress: Progress) -> None:

@@ -22,6 +22,9 @@ from visualsearch.stores.contract import Store
 
 BATCH = 64
 
+REFUSED = "the store refused it"
+"""How the reason begins of a picture that is well in itself."""
+
 BucketsOf = Callable[[Mapping[str, str]], tuple[str, ...]]
 """Columns of an item → the buckets it lives in."""
 
@@ -158,7 +161,7 @@ class Writer:
             self.store.upsert(items, vectors)
         except RefusedItems as error:
             paths = {item.id: item.path for item in items}
-            refused = {paths[item]: f"the store refused it: {reason}" for item, reason in error.reasons.items()}
+            refused = {paths[item]: f"{REFUSED}: {reason}" for item, reason in error.reasons.items()}
             if len(refused) == len(good) > 1:
                 raise
             return refused
