@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from visualsearch.config_schema import schema
 from visualsearch.crops import noun_of
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
+from visualsearch.opening import opened
 from visualsearch.pipeline import VisualSearch
 from visualsearch.presentation import comparisons, terminal
-from visualsearch.presentation.bars import TerminalProgress
 from visualsearch.presentation.routes import print_route
+from visualsearch.presentation.verdicts import legend
 from visualsearch.presentation.wording import count
-from visualsearch.progress import Progress, silent
 from visualsearch.results import Results, draw, write_results
 from visualsearch.stages.checking import starter_advice
 from visualsearch.stages.comparing import compare
@@ -39,7 +38,7 @@ NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
 
 def run(args: argparse.Namespace) -> int:
     """Index what changed, train what is missing, search the queries, show the result."""
-    with _opened(args) as search:
+    with opened(args) as search:
         refuse_missing_queries(search.settings)
         summary = search.index()
         indexed = summary.as_dict()
@@ -64,14 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train the classifier."""
-    with _opened(args) as search:
+    with opened(args) as search:
         training = search.train().as_dict()
     return _shown(args, training, lambda: terminal.print_training(training))
 
 
 def index(args: argparse.Namespace) -> int:
     """Bring the index to the gallery's state."""
-    with _opened(args) as search:
+    with opened(args) as search:
         summary = search.index(rebuild=args.rebuild, prune=args.prune)
         return _shown(args, summary.as_dict(), lambda: _show_index(search, summary))
 
@@ -82,7 +81,7 @@ def search(args: argparse.Namespace) -> int:
     if args.montage and args.montage.suffix.lower() != ".png":
         message = f"--montage: expected a file that ends in .png; received {str(args.montage)!r}."
         raise UsageError(message, slug="montage-format")
-    with _opened(args) as search:
+    with opened(args) as search:
         if args.why_not:
             if args.montage:
                 raise UsageError("--montage: expected hits to draw; --why-not has none: leave one out.", slug="no-hits")
@@ -113,13 +112,15 @@ def _show_answers(args: argparse.Namespace, search: VisualSearch, answers: Seque
         terminal.print_answer(answer, items=search.count(), noun=noun_of(search.settings.crop))
         if args.why:
             print_route(answer)
+    for line in legend(search.verdict_rules) if args.why else ():
+        terminal.print_note(line)
     if args.montage:
         terminal.print_written({"montage": args.montage})
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure the YAML's queries."""
-    with _opened(args) as search:
+    with opened(args) as search:
         evaluation = search.evaluate()
         sweep = search.sweep() if args.sweep else None
         against = _compared(search, evaluation, args.against) if args.against else None
@@ -148,7 +149,7 @@ def _compared(search: VisualSearch, evaluation: Evaluation, other: Path) -> dict
 
 def forget(args: argparse.Namespace) -> int:
     """Remove pictures for good."""
-    with _opened(args) as search:
+    with opened(args) as search:
         gone = search.forget(args.paths, where=_pairs(args.where) or None)
     told = {"forgotten": gone, "erased": gone.erased, "left": gone.left}
     return _shown(args, told, lambda: terminal.print_forgotten(count(len(gone), "picture"), gone.erased, gone.left))
@@ -156,7 +157,7 @@ def forget(args: argparse.Namespace) -> int:
 
 def copy(args: argparse.Namespace) -> int:
     """Copy the index to another store."""
-    with _opened(args) as source, VisualSearch(load_settings(args.to, option="--to")) as target:
+    with opened(args) as source, VisualSearch(load_settings(args.to, option="--to")) as target:
         copied = source.copy_to(target)
     return _shown(args, {"copied": copied}, lambda: terminal.print_note(f"copied {count(copied, 'item')}"))
 
@@ -165,30 +166,13 @@ def check(args: argparse.Namespace) -> int:
     """Say what is well and what is missing; exit with the code of the worst problem."""
     if args.schema:
         return _print_json(schema())
-    with _opened(args) as search:
+    with opened(args) as search:
         found = search.check(deep=args.deep)
     if args.json:
         _print_json([asdict(one) for one in found])
     else:
         terminal.print_findings([(one.level, one.what, one.says) for one in found])
     return max((one.exit_code for one in found), default=0)
-
-
-@contextmanager
-def _opened(args: argparse.Namespace) -> Iterator[VisualSearch]:
-    """Open what the YAML describes, drawing progress unless told to be quiet."""
-    settings = load_settings(args.yml, args.overrides, "-yml")
-    with _progress(args) as progress, VisualSearch(settings, progress) as search:
-        yield search
-
-
-@contextmanager
-def _progress(args: argparse.Namespace) -> Iterator[Progress]:
-    if args.quiet or args.json:
-        yield silent
-    else:
-        with TerminalProgress() as progress:
-            yield progress
 
 
 def _show_index(search: VisualSearch, summary: IndexSummary) -> None:

@@ -89,7 +89,8 @@ class RoutingSettings(Settings):
     per_bucket: bool = False
     """true: keep the promise for the pictures of each bucket by themselves, which needs more groups in each."""
     widen: tuple[Literal["more", "all"], ...] = ("more", "all")
-    """What to do when fewer than k hits came: `more` buckets, then `all`. []: never widen."""
+    """What to do when fewer than k hits came, or the query would be called a stranger: `more` buckets, then `all`.
+    `more` also where none is a match and most queries have one. []: never widen."""
     at_most: Share = 1.0
     """Largest share of the gallery that one routed search may compare."""
 
@@ -101,12 +102,14 @@ class RoutingSettings(Settings):
 
 
 class MatchSettings(Settings):
-    """When a hit is called a match; kept for calibration, which is not there yet."""
+    """When a hit is called a match, and a query a stranger: docs/verdicts.md. Changing it needs no index and no training."""
 
     false_rate: Rate = 0.01
-    """Of strangers, at most this share may be told "match"."""
+    """Of strangers that are to the gallery as its own are to each other, at most this share may be told "match": calibrated
+    on the gallery's pictures, searched with all left out that shares their `queries.relevant`. 0.01 takes 99 values."""
     stranger_rate: Rate = 0.05
-    """Of real queries, at most this share may be told "stranger"."""
+    """Of queries that are like the gallery, at most this share may be told "stranger": where nothing is near, and no
+    bucket fits. 0.05 takes 19 groups."""
 
 
 class SearchSettings(Settings):

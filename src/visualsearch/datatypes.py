@@ -79,7 +79,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One picture that a search returns; ``score`` is cosine similarity, higher is closer."""
+    """One picture that a search returns; ``score`` is cosine similarity, higher is closer.
+
+    ``match_score`` says how sure it is that it shows what the query shows, ``match`` whether that is
+    sure enough; None where nothing is calibrated.
+    """
 
     id: str
     path: str
@@ -89,6 +93,7 @@ class Hit:
     rank: int
     box: Box | None = None
     rerank_score: float | None = None
+    match_score: float | None = None
     match: bool | None = None
 
 
@@ -145,12 +150,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one crop of a query is answered with; JSON has the same names."""
+    """What one crop of a query is answered with; JSON has the same names.
+
+    ``fit`` is the share of the queries that are like the gallery which fit it as badly as this one or worse;
+    None where that is not calibrated, or only a part of the gallery was asked for.
+    """
 
     query: Query
     hits: tuple[Hit, ...] = ()
     route: Route | None = None
     verdict: str | None = None
+    fit: float | None = None
     model: str | None = None
     error: str | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)

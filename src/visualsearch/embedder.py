@@ -25,6 +25,11 @@ class Embedded:
     vectors: Matrix
     probabilities: Matrix | None
 
+    def rows(self, rows: Sequence[int]) -> Embedded:
+        """Return some of the rows."""
+        some = list(rows)
+        return Embedded(self.vectors[some], None if self.probabilities is None else self.probabilities[some])
+
 
 class Embedder:
     """Extractor and classifier as one; may be shared by threads.

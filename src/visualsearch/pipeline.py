@@ -186,6 +186,12 @@ class VisualSearch:
             return copying.copy(self._parts, other._parts, self.progress)
 
     @property
+    def verdict_rules(self) -> dict[str, Any] | None:
+        """Return from which score on a hit is a match and how strangers are told; None where nothing is calibrated."""
+        matcher = self._parts.matcher
+        return None if matcher is None else matcher.as_dict()
+
+    @property
     def trained(self) -> bool:
         """Return whether there is a classifier for the gallery's buckets, and calibrated."""
         return self._parts.evidence is not None

@@ -28,7 +28,7 @@ LAYERS = (
     ("stages",),
     ("pipeline", "presentation"),
     ("results",),
-    ("commands", "cli", "__main__"),
+    ("opening", "commands", "cli", "__main__"),
 )
 """From the ground up: a module imports from its own layer and from those before it."""
 

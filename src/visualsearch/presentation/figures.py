@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from visualsearch.presentation import verdicts
 from visualsearch.presentation.wording import count, percent
 
 SEARCHES = ("routed", "exhaustive")
@@ -79,7 +80,7 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     if (area := figure(summary, "strangers", "auroc")) is not None:
         pictures = count(summary["strangers"]["pictures"], "picture")
         told.append(f"strangers: AUROC {area:.3f} of the best score ({pictures}; 0.5 is chance)")
-    return [*told, *summary.get("notes", ())]
+    return [*told, *verdicts.lines(summary.get("verdicts")), *summary.get("notes", ())]
 
 
 def promised(promise: Mapping[str, Any]) -> str:

@@ -219,7 +219,8 @@ def _hits(asked: Asked, pictures: Pictures) -> Markup:
 def _hit(asked: Asked, hit: Hit, pictures: Pictures) -> Markup:
     right = asked.right(hit)
     frame = tag("div", pictures.image(hit.path, "hit", hit.path, hit.box), class_="frame")
-    score = tag("span", tag("span", f"{hit.score:.3f}"), None if right is None else mark(right), class_="score")
+    told = f"{hit.score:.3f} match" if hit.match else f"{hit.score:.3f}"
+    score = tag("span", tag("span", told), None if right is None else mark(right), class_="score")
     path = tag("span", breakable(hit.path), class_="path")
     return tag("li", frame, score, path, class_={True: "right", False: "wrong", None: None}[right])
 

@@ -154,7 +154,8 @@ class _Sheet:
     def hit(self, row: int, column: int, hit: Hit, picture: Path, right: bool | None) -> None:
         left, top = self.layout.hit(row, column)
         self._tile(left, top, picture, hit.box)
-        self.draw.text((left, top + SIDE + 8), f"{hit.score:.3f}", LIGHT.ink, self.normal)
+        told = f"{hit.score:.3f} match" if hit.match else f"{hit.score:.3f}"
+        self.draw.text((left, top + SIDE + 8), told, LIGHT.ink, self.normal)
         frame = (left - 3, top - 3, left + SIDE + 2, top + SIDE + 2)
         self.draw.rectangle(frame, outline=LIGHT.right if right else LIGHT.line, width=3 if right else 1)
         if right is not None:
@@ -222,5 +223,5 @@ def _name(answer: Answer) -> str:
 def _route(answer: Answer) -> list[str]:
     if answer.route is None:
         return []
-    compared = f"compared {percent(answer.route.compared)}"
+    compared = f"compared {percent(answer.route.compared)}" + (f" · {answer.verdict}" if answer.verdict else "")
     return [bucket_list(answer.route.buckets, most=1) or "exhaustive", compared]

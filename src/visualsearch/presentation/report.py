@@ -22,6 +22,7 @@ from visualsearch.presentation.palette import DARK, LIGHT, Palette
 from visualsearch.presentation.parts import Section
 from visualsearch.presentation.proofs import calibration_section, sweep_section
 from visualsearch.presentation.thumbnails import ThumbnailOf
+from visualsearch.presentation.verdict_section import verdict_section
 from visualsearch.presentation.wording import count, percent, unbroken
 
 PICTURE_BYTES = 4_000_000
@@ -80,6 +81,7 @@ def write_report(
         worst_section(queries, pictures),
         sections.evaluation_section(evaluation),
         *_found(evaluation, answers, rows, findings or Findings(), pictures),
+        verdict_section(evaluation),
         sections.classifier_section(training, rows),
         sections.timing_section(answers, evaluation),
         sections.index_section(index),

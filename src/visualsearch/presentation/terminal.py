@@ -18,6 +18,7 @@ from rich.text import Text
 
 from visualsearch.datatypes import Answer, Hit
 from visualsearch.presentation import figures
+from visualsearch.presentation.verdicts import COLOURS, verdict_line
 from visualsearch.presentation.wording import (
     Judge,
     cost,
@@ -69,6 +70,8 @@ def print_answer(
     """
     console = console or stdout_console()
     _say(console, placed(answer.query.path or "picture from memory", answer.query.box), "bold")
+    if answer.verdict is not None:
+        _say(console, f"  {verdict_line(answer)}", COLOURS[answer.verdict])
     if answer.error is not None:
         _say(console, f"  not searched: {answer.error}", WRONG)
     elif answer.hits:
@@ -188,11 +191,12 @@ def _hits(answer: Answer, hits: Sequence[Hit], judge: Judge, plain: bool) -> Tab
     judged = {hit.id: judge(answer, hit) for hit in hits}
     told = {hit.id: facts(hit) for hit in hits}
     truth, more = any(v is not None for v in judged.values()), any(told.values())
-    table = empty_table(
-        ">#", ">score", "", *(["right"] if truth else []), "bucket", "picture", *(["columns"] if more else [])
-    )
+    matched = any(hit.match for hit in hits)
+    marks = [*(["match"] if matched else []), *(["right"] if truth else [])]
+    table = empty_table(">#", ">score", "", *marks, "bucket", "picture", *(["columns"] if more else []))
     for hit in hits:
         cells: list[RenderableType] = [str(hit.rank), f"{hit.score:.3f}", bar(hit.score, plain)]
+        cells += [Text("match" if hit.match else "", style=RIGHT)] if matched else []
         cells += [_mark(judged[hit.id])] if truth else []
         cells += [Text(printable(", ".join(hit.buckets))), Text(printable(placed(hit.path, hit.box)), overflow="fold")]
         table.add_row(*cells, *([Text(printable(told[hit.id]), style=MUTED)] if more else []))

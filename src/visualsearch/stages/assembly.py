@@ -9,6 +9,7 @@ from typing import Any
 
 from visualsearch.calibration.evidence import Evidence
 from visualsearch.calibration.promises import Promise
+from visualsearch.calibration.samples import Samples
 from visualsearch.classifiers import load_classifier
 from visualsearch.classifiers.contract import Classifier, GraphClassifier, Trunk, VectorClassifier
 from visualsearch.config import Application
@@ -24,6 +25,7 @@ from visualsearch.progress import Progress, silent
 from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.contract import Runtime
 from visualsearch.runtimes.telling import TellingRuntime
+from visualsearch.stages.matching import Matcher
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
 from visualsearch.stores.contract import Shelf, Store
@@ -106,6 +108,20 @@ class Parts:
             raise DataError(message, slug="too-few-groups")
         return promise
 
+    @cached_property
+    def samples(self) -> Samples | None:
+        """Return what verdicts are calibrated with; None where that was not done for these embeddings."""
+        return Samples.load(self.model.path, self.embedding_fingerprint)
+
+    @cached_property
+    def matcher(self) -> Matcher | None:
+        """Return what judges hits; None where nothing is calibrated."""
+        if self.samples is None:
+            return None
+        rates, asked = self.settings.match, "" if self.classifier is None else self.classifier.fingerprint
+        familiar = self.samples.familiar(asked, rates.stranger_rate)
+        return Matcher(self.samples, self.samples.match_rule(rates.false_rate), familiar, rates.stranger_rate)
+
     @property
     def unrouted(self) -> str:
         """Return why a search is exhaustive where it is."""
@@ -115,7 +131,7 @@ class Parts:
 
     def forget_classifier(self) -> None:
         """Have the next look at the classifier find what was trained since the last one."""
-        for part in ("classifier", "embedder", "evidence", "promise"):
+        for part in ("classifier", "embedder", "evidence", "promise", "samples", "matcher"):
             self.__dict__.pop(part, None)
 
     def remove_unused_graphs(self) -> None:
@@ -189,6 +205,7 @@ class Parts:
             self.bucket_column,
             self.model.card().get("index", {}).get("values", {}),
             self.settings.search.rerank,
+            self.matcher,
         )
 
     def _searchable(self) -> Store:

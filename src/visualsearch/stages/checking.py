@@ -15,6 +15,7 @@ from visualsearch.datatypes import Matrix
 from visualsearch.errors import DataError, EngineError, VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.deciding import verdict_findings
 from visualsearch.stages.forgetting import BEGUN
 from visualsearch.stages.indexing import bucket_column, hash_of
 from visualsearch.stores.contract import Store
@@ -177,6 +178,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
                 "note", "index", f"pictures that failed: {len(failures)}, such as {first.path}: {first.reason}"
             )
         yield from _unlearned(parts, store)
+        yield from (Finding(level, "verdicts", says) for level, says in verdict_findings(parts))
         yield from _unfinished(parts)
         yield from (Finding("note", "index", says) for says in getattr(store, "notes", list)())
         if deep:

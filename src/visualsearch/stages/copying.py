@@ -116,6 +116,9 @@ def _copy_card(source: Parts, target: Parts) -> None:
     """Copy what the card says of the index, and the classifier where the target would train the same."""
     card = source.model.card()
     target.model.update(name=target.settings.name, index=card["index"], embedding=card["embedding"])
+    if source.samples is not None and source.model.path != target.model.path:
+        source.samples.save(target.model.path)
+        target.model.update(verdicts=card.get("verdicts", {}))
     same = source.settings.classifier == target.settings.classifier
     if source.classifier is not None and same and source.model.path != target.model.path:
         shutil.copytree(source.model.path / "classifier", target.model.path / "classifier", dirs_exist_ok=True)

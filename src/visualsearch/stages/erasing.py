@@ -8,7 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from visualsearch.calibration.evidence import FILE, Evidence
+from visualsearch.calibration import evidence as said
+from visualsearch.calibration import samples as sampled
+from visualsearch.calibration.evidence import Evidence
+from visualsearch.calibration.samples import Samples
 from visualsearch.classifiers.forgetting import Outcome, fingerprint_of, forget_buckets, learned
 from visualsearch.datatypes import Item
 from visualsearch.files import erase, erasing
@@ -21,7 +24,9 @@ ALIAS = "forgotten-{}"
 _GIVEN = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
 """The names that were given here before."""
 
-_UNFINISHED = re.compile(r"\.(card|queries|calibration|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+")
+_UNFINISHED = re.compile(
+    r"\.(card|queries|pca|discriminant|head|tail|verdicts|calibration|montage|report|run)-.+\.[a-z0-9]+"
+)
 """Files that an interrupted writing left, by the names that ``files.replacing`` gives them."""
 
 _LOOKED_AT = 4_096
@@ -54,7 +59,7 @@ def _forget_evidence(folder: Path, ids: Collection[str]) -> None:
     """Take out what the classifier said of pictures that are gone, and of classes in which nobody is left."""
     evidence, classifier, buckets = Evidence.load(folder), fingerprint_of(folder), learned(folder)
     if evidence is None or classifier is None or evidence.probabilities.shape[1] != len(buckets):
-        erase(folder / FILE)
+        erase(folder / said.FILE)
         return
     nobody = [place for place, name in enumerate(buckets) if _GIVEN.fullmatch(name)]
     evidence.without(ids, nobody, classifier).save(folder)
@@ -92,6 +97,22 @@ def _erase_graphs(folder: Path) -> None:
         for file in sorted(kept.iterdir(), key=lambda file: file.name != "card.json"):
             erase(file)
         shutil.rmtree(kept, ignore_errors=True)
+
+
+def erase_samples(parts: Parts, gone: Collection[Item]) -> list[str]:
+    """Take these items out of what verdicts are calibrated with; return what was done."""
+    file = parts.model.path / sampled.FILE
+    if not file.exists() or not gone:
+        return []
+    kept = Samples.load(parts.model.path, parts.embedding_fingerprint)
+    if kept is None:
+        erase(file)
+    else:
+        kept.without([item.id for item in gone]).save(parts.model.path)
+    noted = parts.model.card().get("verdicts", {})
+    with erasing(parts.model.card_path):
+        parts.model.update(verdicts={**noted, "changed": noted.get("changed", 0) + len(gone)})
+    return [f"{sampled.FILE}: vectors, values and scores of those of them with which verdicts were calibrated"]
 
 
 def erase_results(parts: Parts) -> list[str]:

@@ -17,6 +17,7 @@ from visualsearch.gallery import Listing, Picture, content_hash, list_pictures, 
 from visualsearch.images import read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.deciding import calibrate_where_due
 from visualsearch.stages.filters import known_values
 from visualsearch.stages.fitting import fit_extractor
 from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer
@@ -61,6 +62,7 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
             index={**counts, "bucket_column": column, "values": values},
         )
         parts.remove_unused_graphs()
+        calibrate_where_due(parts, summary.added + summary.changed + summary.removed, progress)
     seconds = time.perf_counter() - start
     return replace(summary, seconds=seconds, unmatched=listing.unmatched, former_gallery=former)
 

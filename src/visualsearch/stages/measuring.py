@@ -26,6 +26,7 @@ from visualsearch.stages.assembly import Parts
 from visualsearch.stages.believing import calibration
 from visualsearch.stages.fitting import group_column
 from visualsearch.stages.judging import Judge, Question, relevant_column
+from visualsearch.stages.matching import verdict_summary
 from visualsearch.stages.memo import STAGES, QueryMemo, stacked
 from visualsearch.stages.missing import missing_pictures
 from visualsearch.stages.noting import notes
@@ -83,7 +84,7 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
     if not any(row.failed is None or row.failed == "no_crop" for row in [*rows, *(row for row, _ in failed)]):
         raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
     everything = [*rows, *(row for row, _ in failed)]
-    summary = _summary(parts, searcher, rows, everything)
+    summary = _summary(parts, searcher, rows, answers, everything)
     if summary["losses"] is not None:
         summary["losses"]["gallery"] = lacking.counts()
     summary["notes"] = notes(parts, searcher, judge, lacking, summary)
@@ -109,14 +110,16 @@ def promised_kind(parts: Parts, judge: Judge) -> Kind:
     return "bucket" if judge.bucket_column is not None else "hits"
 
 
-def _summary(parts: Parts, searcher: Searcher, rows: Sequence[RunRow], everything: Sequence[RunRow]) -> dict[str, Any]:
+def _summary(
+    parts: Parts, searcher: Searcher, rows: Sequence[RunRow], answers: Sequence[Answer], everything: Sequence[RunRow]
+) -> dict[str, Any]:
     seed = parts.settings.runtime.seed
     return {
         **summarise(rows, KS, seed, searcher.promise),
         "failed": len(everything) - len(rows),
         "calibration": calibration(parts.evidence, rows, seed),
         "losses": losses(everything, DEPTH),
-        "verdicts": None,
+        "verdicts": verdict_summary(searcher.matcher, rows, answers),
         "latency_ms": latency(rows),
     }
 
@@ -181,8 +184,9 @@ def _searched(
     depth = searcher.depth(DEPTH) + max(len(question.left_out) for question in questions)
     # a gallery of fewer items cannot give DEPTH hits: its searches widen as for the most of KS that it can give
     enough = max((k for k in KS if k <= len(made.judge.items)), default=1)
-    plans, routed, search_ms = _retrieved(searcher, embedded, Request(depth, enough=enough))
-    _, exhaustive, exhaustive_ms = _retrieved(searcher, embedded, Request(depth, exhaustive=True))
+    out = tuple(question.left_out for question in questions)
+    plans, routed, search_ms = _retrieved(searcher, embedded, Request(depth, enough=enough, left_out=out))
+    _, exhaustive, exhaustive_ms = _retrieved(searcher, embedded, Request(depth, exhaustive=True, left_out=out))
     for answered in (routed, exhaustive):
         for question, each in zip(questions, answered, strict=True):
             each.found = without(each.found, question.left_out, searcher.depth(DEPTH))
@@ -193,7 +197,8 @@ def _searched(
         timings = dict(zip(STAGES, map(float, one.timings_ms), strict=True)) | {"search": search_ms}
         asked = Asked(question, plan, near, far, one.probabilities, {**timings, "search_exhaustive": exhaustive_ms})
         query = Query(str(question.picture.file), one.box)
-        answer = Answer(query, near.found.hits, near.route(total), model=searcher.model, timings_ms=with_total(timings))
+        hits, route = near.found.hits, near.route(total)
+        answer = Answer(query, hits, route, near.verdict, near.fit, searcher.model, timings_ms=with_total(timings))
         yield made.row(asked), answer
 
 

@@ -9,6 +9,7 @@ from visualsearch.datatypes import Buckets, Found, Matrix, Route, Step, Vector
 from visualsearch.embedder import Embedded
 from visualsearch.routing import Plan, Router
 from visualsearch.stages.filters import nothing_has
+from visualsearch.stages.matching import Judged, Matcher
 from visualsearch.stores.contract import Store
 
 
@@ -19,10 +20,42 @@ class Retrieved:
     plan: Plan
     found: Found = Found((), 0)
     steps: list[Step] = field(default_factory=list)
+    judged: Judged | None = None
+    """What its hits are; None where nothing is calibrated."""
 
     def route(self, total: int) -> Route:
         """Return the route as the answer shows it, for an index of ``total`` items."""
         return Route(self.plan.buckets or (), tuple(self.steps), _share(self.found, total), self.plan.promise)
+
+    @property
+    def verdict(self) -> str | None:
+        """Return what the hits say of the query; None where nothing is calibrated."""
+        return None if self.judged is None else self.judged.verdict(self.found.hits)
+
+    @property
+    def fit(self) -> float | None:
+        """Return which share of the queries that are like the gallery fits as badly as this one."""
+        return None if self.judged is None else self.judged.p_value
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What says of hits whether they are matches; ``left_out`` has, for each row, ids that may not answer it.
+
+    ``strangers`` is False where the caller has narrowed the search, so that what is not near may be elsewhere.
+    """
+
+    matcher: Matcher
+    left_out: Sequence[Collection[str]] | None
+    strangers: bool
+
+    def judge(self, store: Store, embedded: Embedded, retrieved: Sequence[Retrieved], rows: Sequence[int]) -> None:
+        """Judge what these rows found; in place."""
+        out = [() if self.left_out is None else self.left_out[i] for i in rows]
+        some = embedded.rows(rows)
+        judged = self.matcher.judged(store, some, [retrieved[i].found for i in rows], out, self.strangers)
+        for i, one in zip(rows, judged, strict=True):
+            retrieved[i].judged = one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +70,8 @@ class Reach:
     """Hits with which no search widens: k, or fewer where some of the k are only to be left out again."""
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What columns have, as far as it is known: to say what was meant by a filter that nothing satisfies."""
+    matching: Matching | None = None
+    """None where nothing is calibrated: then too few hits alone widen a search."""
 
 
 def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Reach) -> list[Retrieved]:
@@ -51,13 +86,15 @@ def retrieve(store: Store, embedded: Embedded, plans: Sequence[Plan], reach: Rea
         Retrieved(plan, found, [_step(plan, found, total, plan.why)])
         for plan, found in zip(plans, answers, strict=True)
     ]
+    if reach.matching is not None:
+        reach.matching.judge(store, embedded, retrieved, range(len(retrieved)))
     if _in_vain(store, embedded.vectors, retrieved, reach):
         sentence = nothing_has(reach.where, reach.values)
         for one in retrieved:
             one.steps.append(_step(one.plan, one.found, total, sentence))
     elif embedded.probabilities is not None:
         for rung in reach.ladder:
-            _climb(store, embedded.vectors, embedded.probabilities, retrieved, rung, reach)
+            _climb(store, embedded, embedded.probabilities, retrieved, rung, reach)
     return retrieved
 
 
@@ -71,19 +108,39 @@ def _in_vain(store: Store, vectors: Matrix, retrieved: Sequence[Retrieved], reac
 
 
 def _climb(
-    store: Store, vectors: Matrix, probabilities: Matrix, retrieved: Sequence[Retrieved], rung: str, reach: Reach
+    store: Store, embedded: Embedded, probabilities: Matrix, retrieved: Sequence[Retrieved], rung: str, reach: Reach
 ) -> None:
     """Search again, one rung wider, for those rows that need it; in place."""
-    short = [i for i, one in enumerate(retrieved) if one.plan.widens and len(one.found.hits) < reach.enough]
-    plans = {i: _wider(reach.router, rung, retrieved[i].plan, probabilities[i]) for i in short}
-    rows = [i for i in short if plans[i].names != retrieved[i].plan.names]
+    reasons = {i: why for i, one in enumerate(retrieved) if one.plan.widens and (why := _lacking(one, rung, reach))}
+    plans = {i: _wider(reach.router, rung, retrieved[i].plan, probabilities[i]) for i in reasons}
+    rows = [i for i in reasons if plans[i].names != retrieved[i].plan.names]
     if not rows:
         return
-    answers = store.search(vectors[rows], reach.k, [plans[i].names for i in rows], reach.where)
+    answers = store.search(embedded.vectors[rows], reach.k, [plans[i].names for i in rows], reach.where)
     for i, found in zip(rows, answers, strict=True):
-        one, why = retrieved[i], f"{len(retrieved[i].found.hits)} of {reach.enough} hits: {plans[i].why}"
+        one = retrieved[i]
         before, one.plan, one.found = one.plan, plans[i], found
+        why = f"{reasons[i]}: {plans[i].why}"
         one.steps.append(_step(plans[i], found, reach.router.total, why, before.names))
+    if reach.matching is not None:
+        reach.matching.judge(store, embedded, retrieved, rows)
+
+
+def _lacking(one: Retrieved, rung: str, reach: Reach) -> str:
+    """Say what a search lacks so that it should climb this rung; nothing where it has enough.
+
+    Before a query is called a stranger it is compared with everything. One without a match is searched
+    for in more buckets, but only where a query that is like the gallery mostly has a match: else most searches
+    would be widened, for little.
+    """
+    if len(one.found.hits) < reach.enough:
+        return f"{len(one.found.hits)} of {reach.enough} hits"
+    if one.judged is None or reach.matching is None:
+        return ""
+    if one.judged.strange:
+        return "nothing is near and no bucket fits"
+    unmatched = one.judged.least is not None and not one.judged.matched
+    return "none is a match" if unmatched and rung == "more" and reach.matching.matcher.expects_match else ""
 
 
 def _wider(router: Router, rung: str, plan: Plan, probabilities: Vector) -> Plan:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visualsearch import routing
+from visualsearch.calibration.matching import LOOKED_AT
 from visualsearch.calibration.promises import Promise
 from visualsearch.crops.contract import Cropper, why_nothing
 from visualsearch.datatypes import Answer, Crop, Matrix, Pixels, Query
@@ -17,8 +18,9 @@ from visualsearch.images import Picturelike, to_pixels
 from visualsearch.reranking import Expansion
 from visualsearch.routing import Plan, Router
 from visualsearch.stages.cropping import Cropped, crop_batch, cropped
+from visualsearch.stages.matching import Matcher
 from visualsearch.stages.reranking import reranked
-from visualsearch.stages.retrieval import Reach, Retrieved, retrieve
+from visualsearch.stages.retrieval import Matching, Reach, Retrieved, retrieve
 from visualsearch.stores.contract import Store
 
 
@@ -32,6 +34,8 @@ class Request:
     exhaustive: bool = False
     enough: int | None = None
     """Hits with which the search does not widen; k if None."""
+    left_out: tuple[Collection[str], ...] | None = None
+    """For each row, ids that may not answer it: they are found, and judged as if they were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Searcher:
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What the gallery's columns have, as the last index found it."""
     rerank: Expansion | None = None
+    matcher: Matcher | None = None
+    """What judges hits; None where nothing is calibrated."""
 
     def answer(self, prepared: Sequence[Prepared], request: Request) -> list[Answer]:
         """Return the answers for crops that are ready; those without a crop get their reason."""
@@ -97,14 +103,20 @@ class Searcher:
         counts, total = self.store.bucket_counts(), self.store.count()
         router = Router(self.embedder.buckets, counts, total, self.promise, self.at_most, self.unrouted)
         values = self.values if self.bucket_column is None else {**self.values, self.bucket_column: counts.keys()}
-        return Reach(router, self.ladder, self.depth(request.k), request.where, request.enough or request.k, values)
+        narrowed = bool(request.where) or request.buckets is not None
+        matching = None if self.matcher is None else Matching(self.matcher, request.left_out, not narrowed)
+        depth, enough = self.depth(request.k), request.enough or request.k
+        return Reach(router, self.ladder, depth, request.where, enough, values, matching)
 
     def depth(self, k: int) -> int:
-        """Return how many hits must come from the store so that ``k`` are left in their final order."""
-        return k if self.rerank is None else max(k, self.rerank.among)
+        """Return how many hits must come from the store so that ``k`` are left in their final order, and judged."""
+        judged = 0 if self.matcher is None else LOOKED_AT
+        return max(k, judged, 0 if self.rerank is None else self.rerank.among)
 
     def settle(self, vectors: Matrix, retrieved: Sequence[Retrieved], k: int) -> None:
-        """Put the hits of each row in their final order and keep ``k``; in place."""
+        """Mark what is a match, put the hits of each row in their final order and keep ``k``; in place."""
+        for one in retrieved:
+            one.found = one.found if one.judged is None else one.judged.marked(one.found)
         found = reranked(self.store, vectors, [one.found for one in retrieved], self.rerank, k)
         for one, settled in zip(retrieved, found, strict=True):
             one.found = settled
@@ -140,7 +152,8 @@ class Searcher:
 
     def _answer(self, one: Prepared, result: Retrieved, total: int, embed_ms: float, search_ms: float) -> Answer:
         timings = with_total({**one.timings_ms, "embed": embed_ms, "search": search_ms})
-        return Answer(one.query, result.found.hits, result.route(total), model=self.model, timings_ms=timings)
+        hits, route = result.found.hits, result.route(total)
+        return Answer(one.query, hits, route, result.verdict, result.fit, self.model, timings_ms=timings)
 
 
 def largest(prepared: Sequence[Prepared]) -> Prepared:

@@ -18,6 +18,7 @@ from visualsearch.images import decode, read
 from visualsearch.progress import Progress
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.calibrating import gathered, withheld
+from visualsearch.stages.deciding import calibrate_now
 from visualsearch.stages.fitting import group_of
 from visualsearch.stages.indexing import bucket_column, buckets_of, reassign
 from visualsearch.stages.questions import asked_groups
@@ -65,6 +66,7 @@ def train(parts: Parts, progress: Progress) -> Training:
     parts.forget_classifier()
     parts.embedder.ready()  # here and not in the first search, which would wait for it
     _calibrate(parts, [example for example in examples if example.group in kept_out], crops, progress)
+    calibrate_now(parts, progress)
     parts.remove_unused_graphs()
     return training
 
