@@ -56,10 +56,10 @@ def test_json_of_index_train_search_and_evaluate(yml: Path, capsys: pytest.Captu
     assert (index["added"], index["unchanged"], [one["path"] for one in index["failed"]]) == (18, 0, ["red/bad.jpg"])
     assert printed(capsys, "train")["buckets"] == ["blue", "green", "red"]
     (answer,) = printed(capsys, "search", "gallery/red/red00.png", "-k", "2")
-    assert list(answer) == ["query", "hits", "route", "verdict", "model", "error", "timings_ms"]
+    assert list(answer) == ["query", "hits", "route", "verdict", "fit", "model", "error", "timings_ms"]
     assert [hit["path"] for hit in answer["hits"]][0] == "red/red00.png"
     assert list(answer["hits"][0]) == [
-        "id", "path", "columns", "buckets", "score", "rank", "box", "rerank_score", "match",
+        "id", "path", "columns", "buckets", "score", "rank", "box", "rerank_score", "match_score", "match",
     ]  # fmt: skip
     assert set(answer["timings_ms"]) == {"decode", "crop", "embed", "search", "total"}
     assert answer["route"]["promise"] == {"kind": "bucket", "level": 0.5, "n": 4, "held": True}

@@ -410,14 +410,14 @@ def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_mor
         asked.append((k, list(buckets)))
         return search_store(self, vectors, k, buckets, where)
 
-    monkeypatch.setattr(EmbeddedStore, "search", noting)
     with opened(gallery, widen="[more, all]") as search:
         search.index()
         search.train()
+        monkeypatch.setattr(EmbeddedStore, "search", noting)
         queries = [gallery / "red/red00.png", gallery / "blue/blue00.png"]
         answers = list(search.search_each(queries, k=3, where={"label": "violett"}))
         routed = [frozenset({"red"}), frozenset({"blue"})]
-        assert asked == [(3, routed), (1, [None])]
+        assert asked == [(20, routed), (1, [None])]  # twenty hits are judged, however few are wanted
         assert [[step.why for step in answer.route.steps][1:] for answer in answers if answer.route] == [
             ["no picture has label 'violett'"]
         ] * 2
@@ -426,7 +426,7 @@ def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_mor
         assert asked[:2] == [(3, [frozenset({"red"})]), (1, [None])]
         asked.clear()
         assert len(search.search(queries[0], k=3, where={"label": "red"}).hits) == 3
-        assert asked == [(3, [frozenset({"red"})])], "nothing is asked where something was found"
+        assert asked == [(20, [frozenset({"red"})])], "nothing is asked where something was found"
 
 
 def test_filters_and_chosen_buckets(gallery: Path) -> None:
