@@ -423,7 +423,7 @@ def test_a_filter_that_nothing_satisfies_widens_nothing_and_costs_one_search_mor
         ] * 2
         asked.clear()
         assert len(search.search(queries[0], k=3, where={"label": "blue"}).hits) == 3, "found where it was widened to"
-        assert asked[:2] == [(3, [frozenset({"red"})]), (1, [None])]
+        assert asked[:2] == [(20, [frozenset({"red"})]), (1, [None])]
         asked.clear()
         assert len(search.search(queries[0], k=3, where={"label": "red"}).hits) == 3
         assert asked == [(20, [frozenset({"red"})])], "nothing is asked where something was found"
