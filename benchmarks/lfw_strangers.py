@@ -37,6 +37,12 @@ class Searched:
     first: NDArray[np.float64]
     right: NDArray[np.bool_]
     stranger: NDArray[np.bool_]
+    names: list[tuple[str, str]]
+
+    def nearest(self, count: int) -> list[tuple[float, str, str]]:
+        """Return the strangers with the highest scores: the score, who it is, who it is taken for."""
+        order = [place for place in np.argsort(-self.best, kind="stable") if self.stranger[place]][:count]
+        return [(float(self.best[place]), *self.names[place]) for place in order]
 
     def found(self, least: float) -> tuple[float, float]:
         """Return the share of strangers told a match, and of the known found first and a match."""
@@ -61,6 +67,7 @@ def searched(matcher: Matcher, store: Store, twins: bool) -> Iterator[tuple[str,
     people = {item.id: item.columns.get(matcher.samples.relevant, item.id) for item in items}
     pictures = Counter(people.values())
     rows: dict[str, list[tuple[float, float, bool, bool]]] = {"cosine": [], "match score": []}
+    names: list[tuple[str, str]] = []
     for start in range(0, len(items), BATCH):
         ids = [item.id for item in items[start : start + BATCH]]
         vectors = store.vectors(ids)
@@ -69,11 +76,12 @@ def searched(matcher: Matcher, store: Store, twins: bool) -> Iterator[tuple[str,
         for one, each, scores in zip(ids, found, judged, strict=True):
             hits = [hit for hit in each.hits if hit.id not in out[one]][:LOOKED_AT]
             right, stranger = people[hits[0].id] == people[one], pictures[people[one]] == 1
+            names.append((people[one], people[hits[0].id]))
             rows["cosine"].append((hits[0].score, hits[0].score, right, stranger))
             rows["match score"].append((scores.best or 0.0, scores.scores[hits[0].id], right, stranger))
     for name, some in rows.items():
         best, first, is_right, strange = map(np.array, zip(*some, strict=True))
-        yield name, Searched(best, first, is_right, strange)
+        yield name, Searched(best, first, is_right, strange, names)
 
 
 def main() -> None:
@@ -82,6 +90,9 @@ def main() -> None:
     parser.add_argument("-yml", type=Path, required=True, help="a YAML file that is indexed already")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--near-duplicates-out", action="store_true", help="as `evaluate` does it")
+    parser.add_argument(
+        "--nearest", type=int, default=0, help="name so many strangers that look most like somebody else"
+    )
     asked = parser.parse_args()
     with VisualSearch.from_yaml(asked.yml, asked.overrides) as search:
         matcher, live = search._parts.matcher, search._parts.shelf.live()
@@ -103,6 +114,8 @@ def main() -> None:
         if rule.least is not None:
             false, found = results["match score"].found(rule.least)
             print(f"| {rate:.0%} | {rule.n:,} | {false:.2%} | {found:.3f} |")
+    for score, name, other in results["cosine"].nearest(asked.nearest):
+        print(f"{score:.3f} {name} {other}")
 
 
 if __name__ == "__main__":
