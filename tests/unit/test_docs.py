@@ -31,6 +31,7 @@ from visualsearch.stores.elasticsearch import ElasticsearchShelf
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/weights.md")
 SERVER_PAGES = ("docs/elasticsearch.md", "docs/production.md")
+OTHER_PAGES = tuple(f"docs/{page}.md" for page in ("faces", "baselines", "evaluation", "routing", "verdicts"))
 RUN_BY_CI = ("make demo", "make test", "make check", "make soak")
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -124,7 +125,7 @@ def test_blocks_run(page: str, folder: Path) -> None:
                 run(["bash", "-euo", "pipefail", "-c", command], folder, env, f"{where}: {command}")
 
 
-@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md", "docs/evaluation.md"))
+@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, *OTHER_PAGES))
 def test_blocks_have_a_known_language(page: str) -> None:
     assert {block.language for block in blocks(page)} <= {"python", "yaml", "console", "text"}
     for block in blocks(page):
@@ -132,7 +133,7 @@ def test_blocks_have_a_known_language(page: str) -> None:
             assert block.text.startswith("$ "), f"{page}, line {block.line}: a console block begins with `$ `"
 
 
-@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, "docs/faces.md", "docs/baselines.md", "docs/evaluation.md"))
+@pytest.mark.parametrize("page", (*PAGES, *SERVER_PAGES, *OTHER_PAGES))
 def test_links_lead_somewhere(page: str) -> None:
     missing = [link for link in _LINK.findall((ROOT / page).read_text()) if not ((ROOT / page).parent / link).exists()]
     assert missing == []
