@@ -21,7 +21,9 @@ ALIAS = "forgotten-{}"
 _GIVEN = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
 """The names that were given here before."""
 
-_UNFINISHED = re.compile(r"\.(card|queries|calibration|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+")
+_UNFINISHED = re.compile(
+    r"\.(card|queries|calibration|clusters|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+"
+)
 """Files that an interrupted writing left, by the names that ``files.replacing`` gives them."""
 
 _LOOKED_AT = 4_096

@@ -117,7 +117,7 @@ def _notes(parts: Parts, searcher: Searcher, judge: Judge, missing: int) -> list
         pictures = "1 query counts" if missing == 1 else f"{missing:,} queries count"
         notes.append(f"{pictures} for nothing: unreadable, or {why_nothing(searcher.cropper)}")
     if not searcher.embedder.buckets:
-        notes.append(_unrouted(judge))
+        notes.append(_unrouted(judge, parts.settings.buckets.clusters is not None))
     if judge.relevant is None:
         notes.append(
             "no column says which hits are right (`instance`, `label`, or queries.relevant): only cost is known"
@@ -141,9 +141,9 @@ def _too_good(extractor: Extractor, routed: bool) -> Iterator[str]:
         yield f"the queries are pictures that the extractor was fitted on: all figures are too good; {advice}"
 
 
-def _unrouted(judge: Judge) -> str:
+def _unrouted(judge: Judge, clusters: bool) -> str:
     """Say why routed figures are the exhaustive ones, and what to do about it."""
-    if judge.bucket_column is None or judge.buckets < 2:
+    if not clusters and (judge.bucket_column is None or judge.buckets < 2):
         return (
             "the gallery has fewer than two buckets, so the routed search is the exhaustive one: "
             "name a column with more values in buckets.column"
