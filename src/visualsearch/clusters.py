@@ -26,7 +26,7 @@ LARGEST = 3.0
 FEWEST = 2
 """Items that a centroid is the mean of, at least: it is nobody's own vector."""
 
-PER_ROOT, ITEMS_EACH, MOST = 9, 8, 4096
+PER_ROOT, ITEMS_EACH, MOST = 18, 6, 4096
 """``auto``: so many clusters for the root of the number of items, so many items in each at least, so many clusters at most."""
 
 SAMPLE, ROUNDS, CHUNK = 200_000, 12, 4096
@@ -137,7 +137,7 @@ def auto(items: int) -> int:
     """Return how many clusters suit so many items: fine enough for short routes, few enough to be learned.
 
     >>> auto(100), auto(13_231), auto(1_000_000)
-    (12, 1035, 4096)
+    (16, 2070, 4096)
     """
     return max(2, min(round(PER_ROOT * math.sqrt(items)), items // ITEMS_EACH, MOST))
 

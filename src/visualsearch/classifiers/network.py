@@ -9,21 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualsearch.classifiers.contract import NEVER
+from visualsearch.classifiers.nearness import Nearness, clouds
 from visualsearch.classifiers.spread import Rows, Spread, shares
 from visualsearch.datatypes import Matrix, Vector
 from visualsearch.progress import Progress
 
-HIDDEN = 512
+HIDDEN = 256
 """Width of the hidden layer."""
 
-BATCH, EPOCHS, LEAST_STEPS = 256, 11, 300
+BATCH, EPOCHS, LEAST_STEPS = 256, 5, 300
 """A batch of queries, how often each query is shown, and the fewest steps however small the gallery."""
 
 RATE, DECAY = 1.5e-3, 1e-4
 """Of Adam: the rate rises for 200 steps, then falls along half a cosine to zero."""
 
-BY_DISTANCE = 0.3
-"""Share of the probability that follows the distance to the centroids alone, whatever was learned."""
+BY_NEARNESS = 0.5
+"""Share of the probability that follows how near the clusters are, whatever was learned: newcomers were not."""
 
 SHARPNESSES = np.geomspace(4.0, 512.0, 15)
 """Candidates for the factor of the cosines."""
@@ -31,10 +32,10 @@ SHARPNESSES = np.geomspace(4.0, 512.0, 15)
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One hidden layer beside a linear one that starts at the centroids, and a say for the centroids alone.
+    """One hidden layer beside a linear one that starts at the centroids, and a say for nearness alone.
 
     ``mean`` and ``scale`` are (dim,), ``inner`` (dim, hidden), ``outer`` (hidden, buckets), ``straight``
-    and ``centroids`` (dim, buckets), biases as wide as what they are added to.
+    (dim, buckets), biases as wide as what they are added to; the rest is ``Nearness``.
     """
 
     mean: Vector
@@ -44,33 +45,31 @@ class Network:
     outer: Matrix
     straight: Matrix
     bias: Vector
-    centroids: Matrix
-    centroids_bias: Vector
+    means: Matrix
+    radii: Vector
+    counts: Vector
+    covariance: Matrix
 
     def classify(self, vectors: Matrix) -> Matrix:
         """Return (n, buckets) probabilities of (n, dim) embeddings."""
-        learned, _ = _forward(self, vectors)
-        near = _softmax(vectors @ self.centroids + self.centroids_bias)
-        blend: Matrix = ((1 - BY_DISTANCE) * learned + BY_DISTANCE * near).astype(np.float32)
+        near = Nearness(self.means, self.radii, self.counts, self.covariance).classify(vectors)
+        by_nearness = BY_NEARNESS * near.sum(axis=1, keepdims=True)  # nothing is near where all was forgotten
+        blend: Matrix = ((1 - by_nearness) * _forward(self, vectors)[0] + BY_NEARNESS * near).astype(np.float32)
         return blend
 
     def without(self, gone: Rows, merged: Rows) -> Network:
-        """Return the same in which the buckets ``gone`` are never likely; those of ``merged`` have no centroid of their own."""
+        """Return the same in which the buckets ``gone`` are never likely; those of ``merged`` have no mean any more."""
         outer, straight, bias = self.outer.copy(), self.straight.copy(), self.bias.copy()
         outer[:, gone], straight[:, gone], bias[gone] = 0, 0, NEVER
         lost = np.union1d(gone, merged).astype(np.intp)
-        centroids, centroids_bias = self.centroids.copy(), self.centroids_bias.copy()
-        centroids[:, lost], centroids_bias[lost] = 0, NEVER
-        if (centroids_bias <= NEVER).all():
-            centroids_bias = bias.copy()
-        return replace(
-            self, outer=outer, straight=straight, bias=bias, centroids=centroids, centroids_bias=centroids_bias
-        )
+        means, radii, counts = self.means.copy(), self.radii.copy(), self.counts.copy()
+        means[lost], radii[lost], counts[lost] = 0, 1, 0
+        return replace(self, outer=outer, straight=straight, bias=bias, means=means, radii=radii, counts=counts)
 
     @property
     def size(self) -> int:
         """Return the multiply-accumulates of one query."""
-        return self.inner.size + self.outer.size + self.straight.size + self.centroids.size
+        return sum(one.size for one in (self.inner, self.outer, self.straight, self.means, self.covariance))
 
 
 def fit(spread: Spread, seed: int, progress: Progress) -> tuple[Network, float]:
@@ -107,11 +106,13 @@ def _new(spread: Spread, rng: np.random.Generator) -> Network:
     dim, buckets = spread.vectors.shape[1], len(spread.buckets)
     mean, scale = spread.vectors.mean(axis=0), spread.vectors.std(axis=0)
     scale = scale + 0.1 * scale.mean() + np.float32(1e-6)
-    near = (_sharpness(spread) * spread.centroids.T).astype(np.float32)
+    straight = (_sharpness(spread) * spread.centroids.T).astype(np.float32)
+    near = clouds(spread)
     inner = rng.normal(0, np.sqrt(2 / dim), (dim, HIDDEN)).astype(np.float32)
     outer = rng.normal(0, 0.1 * np.sqrt(2 / HIDDEN), (HIDDEN, buckets)).astype(np.float32)
-    width, wide = np.zeros(HIDDEN, np.float32), np.zeros(buckets, np.float32)
-    return Network(mean, scale, inner, width, outer, near.copy(), wide, near, wide.copy())
+    biases = np.zeros(HIDDEN, np.float32), np.zeros(buckets, np.float32)
+    clouded = (near.means, near.radii, near.counts, near.covariance)
+    return Network(mean, scale, inner, biases[0], outer, straight, biases[1], *clouded)
 
 
 def _sharpness(spread: Spread) -> float:

@@ -23,6 +23,9 @@ from visualsearch.stages.placing import ByCentroid, reassign
 from visualsearch.stages.teaching_crops import CropReader
 from visualsearch.stores.contract import Store
 
+AT_ONCE = 1000
+"""Vectors that are read from the store in one call."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clustered:
@@ -49,7 +52,7 @@ class Clustered:
         places = {row: place for place, row in enumerate(rows)}
         twins = {places[row]: [places[one] for one in self.twins.get(row, ()) if one in places] for row in rows}
         names = tuple(str(name) for name in self.clusters.names)
-        return Spread(names, self.clusters.centroids, self.vectors[rows], self._homes(names)[rows], twins)
+        return Spread(names, self.clusters.centroids, self.vectors[rows], self.homes(names)[rows], twins)
 
     def evidence(
         self, parts: Parts, classifier: Classifier, crops: CropReader, hits: int, progress: Progress
@@ -62,13 +65,13 @@ class Clustered:
             probabilities = classifier.classify(self.vectors[rows])
         else:
             probabilities = guessed(classifier, parts.embedder, some, crops.crop_of, progress)
-        homes = self._homes(classifier.buckets)
+        homes = self.homes(classifier.buckets)
         left_out = {place: [row, *self.twins.get(int(row), ())] for place, row in enumerate(rows)}
         found = nearest_rows(self.vectors[rows], self.vectors, hits, left_out)
         sizes = np.bincount(homes[homes >= 0], minlength=len(classifier.buckets)).astype(np.float64)
         return evidence_of("hits", classifier, some, probabilities, homes[found], sizes)
 
-    def _homes(self, buckets: Sequence[str]) -> Rows:
+    def homes(self, buckets: Sequence[str]) -> Rows:
         """Return the position of each item's bucket, (n,); -1 where it is none of these."""
         positions = {bucket: place for place, bucket in enumerate(buckets)}
         return np.array([positions.get(example.bucket, -1) for example in self.examples], np.intp)
@@ -80,24 +83,34 @@ def clustered(parts: Parts, store: Store, progress: Progress) -> Clustered:
     Raises:
         DataError: there are too few items.
     """
-    seed, wanted = parts.settings.runtime.seed, parts.settings.buckets.clusters
     pages = list(store.pages())
     items = [item for page in pages for item in page]
-    read = [store.vectors([item.id for item in page]) for page in pages]
-    vectors = np.concatenate(read) if read else np.empty((0, store.dim), np.float32)
     examples = [Example(item.id, "", group_of(parts, item)) for item in items]
-    apart = withheld(examples, parts.settings.routing.keep, seed)
-    learned = [row for row, example in enumerate(examples) if example.group not in apart]
+    apart = withheld(examples, parts.settings.routing.keep, parts.settings.runtime.seed)
     progress("making clusters", 0, 1)
-    ids = [item.id for item in items]
-    made = clusters.make(vectors, ids, learned, wanted or "auto", parts.embedding_fingerprint, seed)
-    made.save(parts.model.path)
-    reassign(store, pages, ByCentroid(made))
+    made = clusters_of(parts, store, items, apart)
+    made.clusters.save(parts.model.path)
+    reassign(store, pages, ByCentroid(made.clusters))
     progress("making clusters", 1, 1)
     parts.model.update()
     parts.forget_classifier()
+    return made
+
+
+def clusters_of(parts: Parts, store: Store, items: Sequence[Item], apart: frozenset[str]) -> Clustered:
+    """Return clusters of all items but those of the groups ``apart``; nothing is written.
+
+    Raises:
+        DataError: there are too few items.
+    """
+    read = [store.vectors([item.id for item in items[i : i + AT_ONCE]]) for i in range(0, len(items), AT_ONCE)]
+    vectors = np.concatenate([np.empty((0, store.dim), np.float32), *read])
+    groups = [group_of(parts, item) for item in items]
+    learned = [row for row, group in enumerate(groups) if group not in apart]
+    wanted, seed = parts.settings.buckets.clusters or "auto", parts.settings.runtime.seed
+    made = clusters.make(vectors, [item.id for item in items], learned, wanted, parts.embedding_fingerprint, seed)
     homes = made.of(vectors)
-    examples = [Example(one.id, home, one.group) for one, home in zip(examples, homes, strict=True)]
+    examples = [Example(item.id, home, group) for item, home, group in zip(items, homes, groups, strict=True)]
     return Clustered(made, examples, vectors, apart, _twins(items))
 
 
