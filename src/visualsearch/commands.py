@@ -32,7 +32,7 @@ SHOWN = 3
 
 SHOWN_HITS = 5
 
-NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels")
+NOTHING_TO_LEARN = ("no-buckets", "single-bucket", "no-labels", "too-few-items")
 """Reasons why a gallery has no classifier; its searches are exhaustive, and that is no failure."""
 
 

@@ -69,13 +69,16 @@ class BucketsSettings(Settings):
 
     column: str | None = None
     """The column whose values are the buckets. null: `label` where there is one."""
+    clusters: Literal["auto"] | Annotated[int, Field(ge=2, le=10_000)] | None = None
+    """How many buckets `train` shall make from the embeddings, where labels are missing or too fine; `auto`: so many as
+    suit the gallery's size. Best with `classifier: {name: extractor}`."""
     none: bool = False
     """true: no buckets, every search is exhaustive."""
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.none and self.column is not None:
-            raise ValueError("expected either a column or none: true; received both")
+    def _one_of_them(self) -> Self:
+        if sum([self.column is not None, self.clusters is not None, self.none]) > 1:
+            raise ValueError("expected one of column, clusters and none: true; received several")
         return self
 
 

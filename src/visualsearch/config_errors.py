@@ -15,9 +15,6 @@ from visualsearch.config_yaml import Document, Key
 from visualsearch.errors import ConfigError
 from visualsearch.secrets import hidden
 
-NOT_YET = {
-    ("buckets", "clusters"): "buckets from clusters are not available yet: name a column, or none: true",
-}
 PRECISIONS = ("bfloat16", "float16", "int8", "bf16", "fp16")
 
 EXPECTED = {
@@ -104,8 +101,6 @@ def _mistake(
     one: ErrorDetails, document: Document, model: type[BaseModel], way: Key, owners: Mapping[str, Sequence[str]]
 ) -> Mistake:
     key, context = (*way, *one["loc"]), one.get("ctx", {})
-    if key in NOT_YET:
-        return mistake(document, key, "not-yet", f"{NOT_YET[key]}.")
     if one["type"] == "extra_forbidden":
         hint = _hint(str(key[-1]), _known(model, one["loc"][:-1]), owners)
         return mistake(document, key, "unknown-key", f"unknown key.{hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,43 @@ def test_every_bucket_keeps_a_group_to_learn_from() -> None:
     kept_out = withheld(some, keep=0.9, seed=0)
     assert kept_out
     assert {one.bucket for one in some if one.group not in kept_out} == {one.bucket for one in some}
+
+
+def test_a_price_for_each_bucket_keeps_the_promise_and_makes_routes_cheaper() -> None:
+    """What is admitted is what is likely for its price; the mean share of the hits that is kept is the same."""
+    rng = np.random.default_rng(11)
+    prices = np.array([*[0.25] * (BUCKETS // 2), *[4.0] * (BUCKETS - BUCKETS // 2)])
+    kept, costs = [], []
+    for _ in range(200):
+        probabilities, hits, groups = _hits(rng, 60)
+        plain = evidence(probabilities, hits, groups, "hits")
+        priced = replace(plain, sizes=prices)
+        probabilities, hits, groups = _hits(rng, 60)
+        inside = [np.stack([one.promise(0.9).admitted(row) for row in probabilities]) for one in (plain, priced)]
+        kept.append(by_group(np.take_along_axis(inside[1], hits, axis=1).mean(axis=1), groups))
+        costs.append([float((one @ prices).mean()) for one in inside])
+        level = priced.promise(0.9).thresholds
+        assert level is not None
+        least = (1 - level) / (prices / prices.mean())
+        np.testing.assert_allclose(least, least[0])
+    assert np.mean(kept) >= 0.9 - 2 * np.std(kept) / np.sqrt(len(kept))
+    assert np.mean(costs, axis=0)[1] < np.mean(costs, axis=0)[0]
+
+
+def _hits(rng: np.random.Generator, groups: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    """Pictures whose ten hits are drawn from what a classifier says of them, blurred."""
+    probabilities, _, number = classified(rng, groups)
+    blurred = 0.8 * probabilities + 0.2 / BUCKETS
+    hits = np.stack([rng.choice(BUCKETS, 10, p=row / row.sum()) for row in blurred.astype(float)])
+    return probabilities, hits, number
+
+
+def test_prices_are_kept_beside_the_evidence(tmp_path: Path) -> None:
+    probabilities, hits, groups = _hits(np.random.default_rng(1), 20)
+    priced = replace(evidence(probabilities, hits, groups, "hits"), sizes=np.arange(1.0, BUCKETS + 1))
+    priced.save(tmp_path)
+    again = Evidence.load(tmp_path)
+    assert again is not None and again.sizes is not None and priced.sizes is not None
+    np.testing.assert_array_equal(again.sizes, priced.sizes)
+    shorter = again.without(priced.ids[:3].tolist())
+    assert shorter.sizes is not None and len(shorter.ids) == len(priced.ids) - 3

@@ -19,7 +19,7 @@ SOURCE = Path(visualsearch.__file__).parent
 LAYERS = (
     ("secrets", "errors", "datatypes", "progress", "files", "yaml_text"),
     ("plugins", "model", "ahead", "columns", "colours", "beginnings", "calibration"),
-    ("images", "gallery", "changes", "routing", "reranking"),
+    ("clusters", "images", "gallery", "changes", "routing", "reranking"),
     ("crops", "runtimes", "extractors", "classifiers", "stores"),
     (
         *("embedder", "config_files", "config_yaml", "config_errors", "config_values", "kinds", "config"),

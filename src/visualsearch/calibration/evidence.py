@@ -19,6 +19,9 @@ from visualsearch.files import erasing, replacing
 FILE = "calibration.npz"
 """In a model's folder."""
 
+CHEAPEST = 0.05
+"""No bucket counts as cheaper than this against the mean: a small one may grow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -26,7 +29,9 @@ class Evidence:
 
     ``probabilities`` are (n, buckets), ``wanted`` (n, w) the positions of the buckets that must be
     in the route, -1 where there is none: the right bucket, or those of the exhaustive hits. ``groups`` are (n,)
-    numbers, ``ids`` (n,) the items' ids, ``classifier`` the fingerprint of what was asked.
+    numbers, ``ids`` (n,) the items' ids, ``classifier`` the fingerprint of what was asked. Where buckets are
+    clusters, ``sizes`` are (buckets,), how much searching each costs against the mean: what is
+    calibrated is then the probability for that price, which makes the cheapest route of those that keep the promise.
     """
 
     kind: Kind
@@ -35,17 +40,26 @@ class Evidence:
     groups: NDArray[np.intp]
     probabilities: Matrix
     wanted: NDArray[np.intp]
+    sizes: Scores | None = None
 
     @property
     def n(self) -> int:
         """Return how many groups there are."""
         return len(np.unique(self.groups))
 
+    @property
+    def _prices(self) -> Scores:
+        """Return what searching each bucket costs against the mean, (buckets,): the same where buckets are a column."""
+        if self.sizes is None:
+            return np.ones(self.probabilities.shape[1])
+        prices: Scores = np.maximum(self.sizes / max(self.sizes.mean(), 1e-9), CHEAPEST)
+        return prices
+
     def promise(self, level: float) -> Promise:
         """Return the promise of ``level`` that is the same for all buckets, below 1."""
         scores, shares, groups, _ = self._flat()
         found = threshold(scores, shares, groups, level)
-        thresholds = None if found is None else np.full(self.probabilities.shape[1], found)
+        thresholds = None if found is None else 1 - self._prices * (1 - found)
         return Promise(self.kind, level, self.n, needed(level), thresholds)
 
     def promise_per_bucket(self, level: float) -> tuple[Promise, dict[int, int]]:
@@ -65,7 +79,7 @@ class Evidence:
             if found is None:
                 few[bucket] = len(np.unique(own))
             else:
-                thresholds[bucket] = found
+                thresholds[bucket] = 1 - self._prices[bucket] * (1 - found)
         return Promise(self.kind, level, self.n, needed(level), None if few else thresholds), few
 
     def scores(self) -> Scores:
@@ -81,7 +95,7 @@ class Evidence:
         """Return score, share of its group's mass, group and bucket of each wanted bucket."""
         rows, places = np.nonzero(self.wanted >= 0)
         buckets = self.wanted[rows, places]
-        scores = strangeness(self.probabilities)[rows, buckets]
+        scores = 1 - (1 - strangeness(self.probabilities)[rows, buckets]) / self._prices[buckets]
         known, groups = np.unique(rows, return_inverse=True)[0], self.groups[rows]
         of_picture = even_shares(rows)
         in_group = np.zeros(len(self.groups))
@@ -105,6 +119,7 @@ class Evidence:
             self.groups[rows],
             probabilities if len(buckets) else self.probabilities[rows],
             self.wanted[rows],
+            self.sizes,
         )
 
     def save(self, folder: Path) -> None:
@@ -114,7 +129,8 @@ class Evidence:
             EngineError: the file cannot be written.
         """
         with erasing(folder / FILE), replacing(folder / FILE) as part:
-            arrays: dict[str, Any] = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+            kept = {field.name: getattr(self, field.name) for field in fields(self)}
+            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in kept.items() if value is not None}
             np.savez(part, **arrays)
 
     @classmethod
@@ -126,7 +142,7 @@ class Evidence:
                     return None
                 arrays = {name: kept[name] for name in ("ids", "groups", "probabilities", "wanted")}
                 kind: Kind = "hits" if str(kept["kind"]) == "hits" else "bucket"
-                asked = str(kept["classifier"])
+                asked, sizes = str(kept["classifier"]), kept.get("sizes")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return cls(kind, asked, **arrays)
+        return cls(kind, asked, **arrays, sizes=sizes)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from visualsearch.classifiers.spread import Spread
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.extractors.contract import Extractor
 from visualsearch.plugins import Options
@@ -92,7 +93,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a classifier is trained with; ``folder`` is the model folder."""
+    """What a classifier is trained with; ``folder`` is the model folder.
+
+    Where buckets are clusters, ``spread`` says what is learned instead of the examples' buckets: how the
+    neighbours of each are spread. Its rows are the examples, in their order.
+    """
 
     extractor: Extractor
     runtime: Runtime
@@ -101,6 +106,7 @@ class Job:
     folder: Path
     seed: int = 0
     progress: Progress = silent
+    spread: Spread | None = None
 
 
 @runtime_checkable

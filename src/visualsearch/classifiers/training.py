@@ -7,6 +7,7 @@ from pathlib import Path
 
 from visualsearch.classifiers import CLASSIFIERS
 from visualsearch.classifiers.contract import Curve, Example, Job, Training
+from visualsearch.classifiers.spread import Spread
 from visualsearch.datatypes import Crop
 from visualsearch.errors import DataError
 from visualsearch.extractors.contract import Extractor
@@ -26,6 +27,7 @@ def train(
     folder: Path,
     seed: int = 0,
     progress: Progress = silent,
+    spread: Spread | None = None,
 ) -> Training:
     """Train the classifier that ``options`` name and keep it in the model folder.
 
@@ -40,6 +42,7 @@ def train(
         folder: the model folder.
         seed: of split, augmentation and training.
         progress: told how far the work is.
+        spread: where buckets are clusters, how neighbours are spread over them; its rows are the examples.
 
     Raises:
         DataError: there are no labelled pictures, or all lie in one bucket.
@@ -53,6 +56,6 @@ def train(
     if len(buckets) == 1:
         message = f"train: expected two buckets or more; received only {buckets.pop()!r}: add another, or search exhaustively."
         raise DataError(message, slug="single-bucket")
-    job = Job(extractor, runtime, examples, crop_of, folder, seed, progress)
+    job = Job(extractor, runtime, examples, crop_of, folder, seed, progress, spread)
     training: Training = load(CLASSIFIERS, options.name, "classifier").train(options, job)
     return training

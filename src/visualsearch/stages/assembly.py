@@ -12,6 +12,7 @@ from visualsearch.calibration.promises import Promise
 from visualsearch.calibration.samples import Samples
 from visualsearch.classifiers import load_classifier
 from visualsearch.classifiers.contract import Classifier, GraphClassifier, Trunk, VectorClassifier
+from visualsearch.clusters import Clusters
 from visualsearch.config import Application
 from visualsearch.crops import CROPS
 from visualsearch.crops.contract import Cropper
@@ -76,6 +77,13 @@ class Parts:
             return None
 
     @cached_property
+    def clusters(self) -> Clusters | None:
+        """Return what the buckets are where the YAML wants clusters; None before the first training."""
+        if self.settings.buckets.clusters is None:
+            return None
+        return Clusters.load(self.model.path, self.embedding_fingerprint)
+
+    @cached_property
     def embedder(self) -> Embedder:
         """Return extractor and classifier as one."""
         return Embedder(self.extractor, self.classifier, self.runtime)
@@ -126,12 +134,12 @@ class Parts:
     def unrouted(self) -> str:
         """Return why a search is exhaustive where it is."""
         if self.classifier is None:
-            return "no classifier is trained" if self.bucket_column else "the gallery has no buckets"
+            return "no classifier is trained" if self.has_buckets else "the gallery has no buckets"
         return "routing.keep is 1" if self.settings.routing.keep >= 1.0 else "routing is not calibrated, run train"
 
     def forget_classifier(self) -> None:
         """Have the next look at the classifier find what was trained since the last one."""
-        for part in ("classifier", "embedder", "evidence", "promise", "samples", "matcher"):
+        for part in ("clusters", "classifier", "embedder", "evidence", "promise", "samples", "matcher"):
             self.__dict__.pop(part, None)
 
     def remove_unused_graphs(self) -> None:
@@ -172,14 +180,22 @@ class Parts:
 
     @property
     def classifier_purpose(self) -> str:
-        """Return what a classifier must have been trained for: its options, what is embedded, the bucket column."""
-        return fingerprint(self.settings.classifier.model_dump(), self.embedding_fingerprint, self.bucket_column)
+        """Return what a classifier must have been trained for: its options, what is embedded, the buckets."""
+        buckets: tuple[object, ...] = (self.bucket_column,)
+        if self.settings.buckets.clusters is not None:
+            buckets = (self.settings.buckets.clusters, self.clusters.made if self.clusters is not None else None)
+        return fingerprint(self.settings.classifier.model_dump(), self.embedding_fingerprint, *buckets)
+
+    @property
+    def has_buckets(self) -> bool:
+        """Return whether there are buckets, or will be once `train` has made them."""
+        return self.bucket_column is not None or self.settings.buckets.clusters is not None
 
     @property
     def bucket_column(self) -> str | None:
         """Return the column whose values are the buckets: what the YAML says, else what the last index found."""
         wanted = self.settings.buckets
-        if wanted.none or wanted.column is not None:
+        if wanted.none or wanted.clusters is not None or wanted.column is not None:
             return wanted.column
         column: str | None = self.model.card().get("index", {}).get("bucket_column")
         return column

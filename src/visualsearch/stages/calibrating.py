@@ -6,9 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visualsearch.calibration.conformal import needed
 from visualsearch.calibration.evidence import Evidence
+from visualsearch.calibration.promises import Kind
 from visualsearch.classifiers.contract import Classifier, Example
 from visualsearch.datatypes import Crop, Matrix
 from visualsearch.embedder import CHUNK, Embedder
@@ -58,25 +60,44 @@ def gathered(
     progress: Progress,
 ) -> Evidence:
     """Ask the classifier about pictures of groups that it has not learned."""
-    numbers = {group: number for number, group in enumerate(sorted({example.group for example in examples}))}
     positions = {bucket: place for place, bucket in enumerate(classifier.buckets)}
-    some = _some_of_each(examples, seed)
-    rows: list[Matrix] = [np.empty((0, len(positions)), np.float32)]
-    for start in range(0, len(some), CHUNK):
-        guessed = embedder.embed([crop_of(example) for example in some[start : start + CHUNK]]).probabilities
-        rows += [] if guessed is None else [guessed]
-        progress("calibrating", min(start + CHUNK, len(some)), len(some))
-    return Evidence(
-        "bucket",
-        classifier.fingerprint,
-        np.array([example.id for example in some], np.str_),
-        np.array([numbers[example.group] for example in some], np.intp),
-        np.concatenate(rows),
-        np.array([[positions[example.bucket]] for example in some], np.intp).reshape(-1, 1),
-    )
+    some = some_of_each(examples, seed)
+    wanted = np.array([[positions[example.bucket]] for example in some], np.intp).reshape(-1, 1)
+    return evidence_of("bucket", classifier, some, guessed(classifier, embedder, some, crop_of, progress), wanted)
 
 
-def _some_of_each(examples: Sequence[Example], seed: int) -> list[Example]:
+def guessed(
+    classifier: Classifier,
+    embedder: Embedder,
+    examples: Sequence[Example],
+    crop_of: Callable[[Example], Crop],
+    progress: Progress,
+) -> Matrix:
+    """Return the classifier's probabilities of the examples' crops, (n, buckets)."""
+    rows: list[Matrix] = [np.empty((0, len(classifier.buckets)), np.float32)]
+    for start in range(0, len(examples), CHUNK):
+        guess = embedder.embed([crop_of(example) for example in examples[start : start + CHUNK]]).probabilities
+        rows += [] if guess is None else [guess]
+        progress("calibrating", min(start + CHUNK, len(examples)), len(examples))
+    return np.concatenate(rows)
+
+
+def evidence_of(
+    kind: Kind,
+    classifier: Classifier,
+    examples: Sequence[Example],
+    probabilities: Matrix,
+    wanted: NDArray[np.intp],
+    sizes: NDArray[np.float64] | None = None,
+) -> Evidence:
+    """Return what the classifier said of examples whose routes must hold the ``wanted`` buckets."""
+    numbers = {group: number for number, group in enumerate(sorted({example.group for example in examples}))}
+    ids = np.array([example.id for example in examples], np.str_)
+    groups = np.array([numbers[example.group] for example in examples], np.intp)
+    return Evidence(kind, classifier.fingerprint, ids, groups, probabilities, wanted, sizes)
+
+
+def some_of_each(examples: Sequence[Example], seed: int) -> list[Example]:
     """Return at most so many pictures of each group."""
     members: defaultdict[str, list[Example]] = defaultdict(list)
     for place in np.random.default_rng(seed).permutation(len(examples)):

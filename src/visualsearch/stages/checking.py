@@ -16,6 +16,7 @@ from visualsearch.errors import DataError, EngineError, VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.deciding import verdict_findings
+from visualsearch.stages.drifting import drifted
 from visualsearch.stages.forgetting import BEGUN
 from visualsearch.stages.indexing import bucket_column, hash_of
 from visualsearch.stores.contract import Store
@@ -89,8 +90,9 @@ def _gallery(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield Finding(
             "note", "gallery", f"{listing.unmatched} pictures do not fit gallery.path and have no columns from it"
         )
-    column = bucket_column(parts, listing.columns)
-    yield Finding("ok", "buckets", f"column {column}" if column else "none: every search is exhaustive")
+    column, clusters = bucket_column(parts, listing.columns), parts.settings.buckets.clusters
+    none = f"clusters: {clusters}" if clusters is not None else "none: every search is exhaustive"
+    yield Finding("ok", "buckets", f"column {column}" if column else none)
 
 
 def _machine(parts: Parts, deep: bool) -> Iterator[Finding]:
@@ -128,7 +130,7 @@ def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield _problem("model", f"{', '.join(damaged)} differ from the card: run train again")
     classifier = parts.classifier
     if classifier is None:
-        if parts.bucket_column is None:
+        if not parts.has_buckets:
             why = "the gallery has no buckets" if parts.model.card().get("index") else "nothing is indexed yet"
             yield Finding("ok", "classifier", f"none: {why}, searches are exhaustive")
         else:
@@ -178,6 +180,8 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
                 "note", "index", f"pictures that failed: {len(failures)}, such as {first.path}: {first.reason}"
             )
         yield from _unlearned(parts, store)
+        for reason, says in drifted(parts.clusters, store):
+            yield Finding("note" if reason else "ok", "clusters", says)
         yield from (Finding(level, "verdicts", says) for level, says in verdict_findings(parts))
         yield from _unfinished(parts)
         yield from (Finding("note", "index", says) for says in getattr(store, "notes", list)())

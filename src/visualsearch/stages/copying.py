@@ -119,9 +119,17 @@ def _copy_card(source: Parts, target: Parts) -> None:
     if source.samples is not None and source.model.path != target.model.path:
         source.samples.save(target.model.path)
         target.model.update(verdicts=card.get("verdicts", {}))
+    _copy_clusters(source, target)
     same = source.settings.classifier == target.settings.classifier
     if source.classifier is not None and same and source.model.path != target.model.path:
         shutil.copytree(source.model.path / "classifier", target.model.path / "classifier", dirs_exist_ok=True)
         if source.evidence is not None:
             source.evidence.save(target.model.path)
         target.model.update(training={**card["training"], "made_for": target.classifier_purpose})
+
+
+def _copy_clusters(source: Parts, target: Parts) -> None:
+    """Give the target the clusters by whose names its buckets are called now, whatever it had before."""
+    if source.clusters is not None and source.model.path != target.model.path:
+        source.clusters.save(target.model.path)
+        target.forget_classifier()

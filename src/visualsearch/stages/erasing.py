@@ -25,7 +25,7 @@ _GIVEN = re.compile(re.escape(ALIAS).replace(r"\{\}", r"\d+"))
 """The names that were given here before."""
 
 _UNFINISHED = re.compile(
-    r"\.(card|queries|pca|discriminant|head|tail|verdicts|calibration|montage|report|run)-.+\.[a-z0-9]+"
+    r"\.(card|queries|calibration|clusters|verdicts|pca|discriminant|head|tail|montage|report|run)-.+\.[a-z0-9]+"
 )
 """Files that an interrupted writing left, by the names that ``files.replacing`` gives them."""
 

@@ -11,6 +11,7 @@ from visualsearch.datatypes import Failure, Item
 from visualsearch.errors import DataError, UsageError
 from visualsearch.files import erasing
 from visualsearch.stages.assembly import Parts
+from visualsearch.stages.dissolving import forget_centroids
 from visualsearch.stages.erasing import erase_names, erase_results, erase_samples
 from visualsearch.stages.explaining import check_columns
 from visualsearch.stages.filters import known_values, nothing_has
@@ -75,7 +76,12 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
         gone, left = _parted(store, contents)
         with erasing(parts.model.card_path):
             _update_card(parts, left)
-        erased = [*erase_names(parts, gone, left), *erase_samples(parts, gone), *erase_results(parts)]
+        erased = [
+            *forget_centroids(parts, store, gone, left),
+            *erase_names(parts, gone, left),
+            *erase_samples(parts, gone),
+            *erase_results(parts),
+        ]
         # last of all: interrupted before, the next run finds them again, and what to do for them
         store.delete([item.id for item in gone])
         store.clear_failures(doomed.failed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from visualsearch.stages.assembly import Parts
 from visualsearch.stages.deciding import calibrate_where_due
 from visualsearch.stages.filters import known_values
 from visualsearch.stages.fitting import fit_extractor
-from visualsearch.stages.writing import BucketsOf, IndexSummary, Writer
+from visualsearch.stages.placing import placing, reassign
+from visualsearch.stages.writing import IndexSummary, Writer
 from visualsearch.stores.contract import Store
 
 
@@ -49,10 +50,11 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
             ids_of: defaultdict[str, list[str]] = defaultdict(list)
             for item in items:
                 ids_of[item.path].append(item.id)
-            writer = Writer(store, parts.cropper, parts.extractor.embed, buckets_of(column), progress)
+            rule = placing(parts, column)
+            writer = Writer(store, parts.cropper, parts.extractor.embed, rule, progress)
             summary = writer.apply(changes, ids_of)
             pages = list(store.pages())  # a store need not bear writes between two pages
-            reassign(store, pages, buckets_of(column))
+            reassign(store, pages, rule)
             counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
             values = known_values(item.columns for page in pages for item in page)
         parts.model.update(
@@ -104,35 +106,18 @@ def _opened(parts: Parts) -> Store:
 
 
 def bucket_column(parts: Parts, columns: Collection[str]) -> str | None:
-    """Return the column whose values are the buckets; None where there are no buckets.
+    """Return the column whose values are the buckets; None where there are no buckets, or clusters.
 
     Raises:
         DataError: the YAML names a column that the gallery does not have.
     """
     wanted = parts.settings.buckets
-    if wanted.none:
+    if wanted.none or wanted.clusters is not None:
         return None
     if wanted.column is None:
         return "label" if "label" in columns else None
     require_column(columns, wanted.column, "buckets.column")
     return wanted.column
-
-
-def buckets_of(column: str | None) -> BucketsOf:
-    """Return the function that gives an item's buckets from its columns."""
-    return lambda columns: (columns[column],) if column is not None and column in columns else ()
-
-
-def reassign(store: Store, pages: Iterable[Sequence[Item]], assign: BucketsOf) -> int:
-    """Move items whose buckets changed, with the vectors they have; return how many."""
-    moved = 0
-    for page in pages:
-        stale = [item for item in page if item.buckets != assign(item.columns)]
-        if stale:
-            fresh = [replace(item, buckets=assign(item.columns)) for item in stale]
-            store.upsert(fresh, store.vectors([item.id for item in stale]))
-            moved += len(stale)
-    return moved
 
 
 def hash_of(picture: Picture) -> str | None:

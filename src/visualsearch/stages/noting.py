@@ -17,7 +17,7 @@ def notes(parts: Parts, searcher: Searcher, judge: Judge, missing: Missing, summ
     """Return the sentences, those that change what the figures mean first."""
     told = [*_shifted(summary), *_uncounted(searcher, summary["failed"])]
     if not searcher.embedder.buckets:
-        told.append(_unrouted(judge))
+        told.append(_unrouted(judge, parts.settings.buckets.clusters is not None))
     if judge.relevant is None:
         told.append(
             "no column says which hits are right (`instance`, `label`, or queries.relevant): only cost is known"
@@ -65,9 +65,9 @@ def _too_good(parts: Parts, searcher: Searcher) -> Iterator[str]:
         yield f"the queries are pictures that the extractor was fitted on: all figures are too good; {advice}"
 
 
-def _unrouted(judge: Judge) -> str:
+def _unrouted(judge: Judge, clusters: bool) -> str:
     """Say why routed figures are the exhaustive ones, and what to do about it."""
-    if judge.bucket_column is None or judge.buckets < 2:
+    if not clusters and (judge.bucket_column is None or judge.buckets < 2):
         return (
             "the gallery has fewer than two buckets, so the routed search is the exhaustive one: "
             "name a column with more values in buckets.column"

@@ -60,7 +60,7 @@ def left_out_one_by_one(parts: Parts, items: Mapping[str, Item]) -> Iterator[Que
 
 
 def _drawn(parts: Parts, items: Iterable[Item], share: float) -> frozenset[str]:
-    drawn = asked_groups([(group_of(parts, item), item.buckets) for item in items], share, parts.settings.runtime.seed)
+    drawn = drawn_groups(parts, items)
     if not drawn:
         message = (
             f"queries.split: expected a bucket with two groups or more, of which {share:g} can be drawn as queries; "
@@ -68,6 +68,18 @@ def _drawn(parts: Parts, items: Iterable[Item], share: float) -> frozenset[str]:
         )
         raise DataError(message, slug="nothing-to-draw")
     return drawn
+
+
+def drawn_groups(parts: Parts, items: Iterable[Item]) -> frozenset[str]:
+    """Return the groups that ``queries.split`` draws as queries, which must be new to the classifier; else none.
+
+    Clusters are made without them, so that there every group can be drawn.
+    """
+    share, free = parts.settings.queries.split, parts.settings.buckets.clusters is not None
+    if share is None:
+        return frozenset()
+    homes = [(group_of(parts, item), () if free else item.buckets) for item in items]
+    return asked_groups(homes, share, parts.settings.runtime.seed)
 
 
 def asked_groups(homes: Iterable[tuple[str, tuple[str, ...]]], share: float, seed: int) -> frozenset[str]:

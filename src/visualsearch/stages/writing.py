@@ -18,15 +18,13 @@ from visualsearch.images import decode, look, read
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.cropping import cropped
+from visualsearch.stages.placing import Placing
 from visualsearch.stores.contract import Store
 
 BATCH = 64
 
 REFUSED = "the store refused it"
 """How the reason begins of a picture that is well in itself."""
-
-BucketsOf = Callable[[Mapping[str, str]], tuple[str, ...]]
-"""Columns of an item → the buckets it lives in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Writer:
     store: Store
     cropper: Cropper
     embed: Callable[[Sequence[Crop]], Matrix]
-    buckets_of: BucketsOf
+    placing: Placing
     progress: Progress
 
     def apply(self, changes: Changes, ids_of: Mapping[str, Sequence[str]]) -> IndexSummary:
@@ -106,19 +104,14 @@ class Writer:
             olds = [(item_id, new) for old, new in batch for item_id in ids_of[old]]
             items = {item.id: item for item in self.store.get([item_id for item_id, _ in olds])}
             vectors = self.store.vectors([item_id for item_id, _ in olds])
-            self.store.upsert([self._moved(items[item_id], new) for item_id, new in olds], vectors)
+            moved = [_moved(items[item_id], new) for item_id, new in olds]
+            self.store.upsert(self._placed(moved, vectors), vectors)
         self.store.delete([item_id for old, _ in changes.renamed for item_id in ids_of[old]])
 
-    def _moved(self, item: Item, new: Picture) -> Item:
-        number = item.id.rpartition("-")[2]
-        return replace(
-            item,
-            id=item_id(new.path, int(number)),
-            path=new.path,
-            columns=new.columns,
-            buckets=self.buckets_of(new.columns),
-            source=replace(item.source, stamp=new.stamp),
-        )
+    def _placed(self, items: Sequence[Item], vectors: Matrix) -> list[Item]:
+        """Return the items with the buckets that they live in."""
+        buckets = self.placing.buckets_of([item.columns for item in items], vectors)
+        return [replace(item, buckets=new) for item, new in zip(items, buckets, strict=True)]
 
     def _describe(self, changes: Changes, ids_of: Mapping[str, Sequence[str]]) -> set[str]:
         """Read, crop, embed and write the pictures that are new or changed; return the paths that went well."""
@@ -155,10 +148,10 @@ class Writer:
         Raises:
             RefusedItems: it refused all of several, so the fault is hardly theirs.
         """
-        items = [self._item(one, number) for one in good for number in range(len(one.crops))]
+        items = [_item(one, number) for one in good for number in range(len(one.crops))]
         vectors = self.embed([crop for one in good for crop in one.crops])
         try:
-            self.store.upsert(items, vectors)
+            self.store.upsert(self._placed(items, vectors), vectors)
         except RefusedItems as error:
             paths = {item.id: item.path for item in items}
             refused = {paths[item]: f"{REFUSED}: {reason}" for item, reason in error.reasons.items()}
@@ -167,16 +160,18 @@ class Writer:
             return refused
         return {}
 
-    def _item(self, one: Described, number: int) -> Item:
-        columns = one.picture.columns
-        return Item(
-            item_id(one.picture.path, number),
-            one.picture.path,
-            columns,
-            self.buckets_of(columns),
-            one.source,
-            one.crops[number].box,
-        )
+
+def _item(one: Described, number: int) -> Item:
+    """Return the item of a crop, which has no buckets yet."""
+    path = one.picture.path
+    return Item(item_id(path, number), path, one.picture.columns, (), one.source, one.crops[number].box)
+
+
+def _moved(item: Item, new: Picture) -> Item:
+    """Return the item of the same crop, as its picture is called now."""
+    number = item.id.rpartition("-")[2]
+    source = replace(item.source, stamp=new.stamp)
+    return replace(item, id=item_id(new.path, int(number)), path=new.path, columns=new.columns, source=source)
 
 
 def item_id(path: str, number: int) -> str:
