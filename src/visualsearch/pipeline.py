@@ -18,7 +18,8 @@ from visualsearch.progress import Progress, silent
 from visualsearch.stages import copying, explaining, forgetting, indexing, measuring, suspecting, sweeping, teaching
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
-from visualsearch.stages.checking import Finding, findings
+from visualsearch.stages.checking import findings
+from visualsearch.stages.findings import Finding
 from visualsearch.stages.forgetting import Forgotten
 from visualsearch.stages.leases import Lease
 from visualsearch.stages.measuring import Evaluation

@@ -12,7 +12,7 @@ from fakes import paint_gallery
 
 from visualsearch import VisualSearch
 from visualsearch.datatypes import Buckets, Found, Item, Matrix, Source
-from visualsearch.stages.checking import _vectors
+from visualsearch.stages.proving import vector_findings
 from visualsearch.stores.bruteforce import BruteForceShelf, BruteForceStore, Contents
 from visualsearch.stores.contract import Store
 
@@ -33,11 +33,11 @@ def test_the_share_of_brute_forces_hits_is_told(kind: type[BruteForceStore], lev
     vectors = np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     store.upsert([Item(f"{n:03}", f"{n}.jpg", {}, (), Source(str(n), "")) for n in range(300)], vectors)
-    lengths, agreement = _vectors(store)
+    lengths, agreement = vector_findings(store)
     assert lengths.level == "ok"
     assert (agreement.level, agreement.what) == (level, "agreement")
     assert f"return {share} of the 20 hits" in agreement.says
-    assert list(_vectors(BruteForceStore(Contents("f", 8)))) == [lengths]
+    assert list(vector_findings(BruteForceStore(Contents("f", 8)))) == [lengths]
 
 
 class Noted(BruteForceShelf):

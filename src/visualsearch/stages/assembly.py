@@ -27,6 +27,7 @@ from visualsearch.runtimes import create_runtime
 from visualsearch.runtimes.contract import Runtime
 from visualsearch.runtimes.telling import TellingRuntime
 from visualsearch.stages.matching import Matcher
+from visualsearch.stages.promising import promise_of
 from visualsearch.stages.searching import Searcher
 from visualsearch.stores import STORES
 from visualsearch.stores.contract import Shelf, Store
@@ -100,21 +101,7 @@ class Parts:
         Raises:
             DataError: each bucket shall have a promise of its own, and some have too few groups.
         """
-        routing = self.settings.routing
-        if self.evidence is None or routing.keep >= 1.0:
-            return None
-        if not routing.per_bucket:
-            return self.evidence.promise(routing.keep)
-        promise, few = self.evidence.promise_per_bucket(routing.keep)
-        if few and self.classifier is not None:
-            poorest = min(few, key=lambda place: few[place])
-            message = (
-                f"routing.per_bucket: expected {promise.needed} calibration groups or more in each bucket, which keep "
-                f"{routing.keep:g} needs; received {few[poorest]} in {self.classifier.buckets[poorest]!r}, and too few in "
-                f"{len(few)} of {len(self.classifier.buckets)} buckets: lower routing.keep, or leave per_bucket out."
-            )
-            raise DataError(message, slug="too-few-groups")
-        return promise
+        return promise_of(self.evidence, self.classifier, self.settings.routing)
 
     @cached_property
     def samples(self) -> Samples | None:

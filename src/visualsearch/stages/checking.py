@@ -4,54 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
-
-import numpy as np
 
 from visualsearch.config import Application
-from visualsearch.datatypes import Matrix
-from visualsearch.errors import DataError, EngineError, VisualSearchError
+from visualsearch.errors import DataError, VisualSearchError
 from visualsearch.gallery import list_pictures
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.deciding import verdict_findings
 from visualsearch.stages.drifting import drifted
+from visualsearch.stages.findings import Finding, problem
 from visualsearch.stages.forgetting import BEGUN
 from visualsearch.stages.indexing import bucket_column, hash_of
+from visualsearch.stages.proving import vector_findings
 from visualsearch.stores.contract import Store
-from visualsearch.stores.ranking import Ranking
 
 RECIPE = "recipe.json"
 """Lies beside a gallery that this project rendered."""
 
-COMPARED_SEARCHES, COMPARED_HITS = 32, 20
-"""How many searches `check --deep` compares with brute force, and how many hits of each."""
-
-GOOD_AGREEMENT = 0.99
-
 HASTY_S = 10.0
 """How long a store may be silent before it is told: who asks what is wrong does not want to wait as long as a load."""
-
-Level = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; a ``note`` works but could be better, a ``problem`` does not.
-
-    ``exit_code`` says what kind of problem it is, as that of errors does; 0 of anything else.
-    """
-
-    level: Level
-    what: str
-    says: str
-    exit_code: int = 0
-
-
-def _problem(what: str, says: str, kind: type[VisualSearchError] = EngineError) -> Finding:
-    """Return a problem that another command would tell as an error of this kind."""
-    return Finding("problem", what, says, kind.exit_code)
 
 
 def findings(parts: Parts, deep: bool) -> list[Finding]:
@@ -69,7 +40,7 @@ def findings(parts: Parts, deep: bool) -> list[Finding]:
         try:
             found.extend(look(parts, deep))
         except VisualSearchError as error:
-            found.append(_problem(what, str(error), type(error)))
+            found.append(problem(what, str(error), type(error)))
     return found
 
 
@@ -124,10 +95,10 @@ def starter_advice(settings: Application) -> str | None:
 def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
     if parts.model.card().get("forgetting") == BEGUN:
         says = "a run was interrupted, and what it should erase may be on the disk still: run forget again"
-        yield _problem("forget", says)
+        yield problem("forget", says)
     damaged = parts.model.damaged()
     if damaged:
-        yield _problem("model", f"{', '.join(damaged)} differ from the card: run train again")
+        yield problem("model", f"{', '.join(damaged)} differ from the card: run train again")
     classifier = parts.classifier
     if classifier is None:
         if not parts.has_buckets:
@@ -169,7 +140,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
     with closing(live) as store:
         if store.fingerprint != parts.embedding_fingerprint:
             says = f"made with {parts.made_with}: run index, or give this YAML another name"
-            yield _problem("index", says, DataError)
+            yield problem("index", says, DataError)
             return
         yield Finding("ok", "index", f"{store.count()} items of {store.dim} dimensions")
         failures = store.failures()
@@ -186,7 +157,7 @@ def _index(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield from _unfinished(parts)
         yield from (Finding("note", "index", says) for says in getattr(store, "notes", list)())
         if deep:
-            yield from _vectors(store)
+            yield from vector_findings(store)
 
 
 def _missing(parts: Parts, store: Store, failed: set[str]) -> Iterator[Finding]:
@@ -218,39 +189,3 @@ def _unfinished(parts: Parts) -> Iterator[Finding]:
     if name is not None:
         says = f"{name}, of a rebuild or copy that runs or was interrupted, takes room: run index --rebuild to end it"
         yield Finding("note", "index", says)
-
-
-def _vectors(store: Store) -> Iterator[Finding]:
-    """Read every vector: each must be of unit length, and searches must find what brute force over all of them does."""
-    wrong = seen = 0
-    queries = np.empty((0, store.dim), np.float32)
-    ranking = Ranking(queries, COMPARED_HITS)
-    for page in store.pages():
-        matrix = store.vectors([item.id for item in page])
-        if not seen:  # ids are hashes, so the first are a sample
-            queries = matrix[:COMPARED_SEARCHES]
-            ranking = Ranking(queries, COMPARED_HITS)
-        wrong += int((np.abs(np.linalg.norm(matrix, axis=1) - 1) > 1e-3).sum())
-        ranking.add(np.arange(len(queries)), np.arange(seen, seen + len(page)), matrix)
-        seen += len(page)
-    if wrong:
-        yield _problem("vectors", f"{wrong} are not of unit length: run index --rebuild")
-        return
-    yield Finding("ok", "vectors", "all of unit length")
-    if seen:
-        yield _agreement(store, queries, ranking)
-
-
-def _agreement(store: Store, queries: Matrix, ranking: Ranking) -> Finding:
-    """Say which share of brute force's hits the store's exhaustive searches return, ties aside."""
-    found = store.search(queries, COMPARED_HITS, [None] * len(queries), {})
-    right = wanted = 0
-    for (_, scores), some in zip(ranking.best(), found, strict=True):
-        best = scores[:COMPARED_HITS]
-        right += sum(hit.score >= best[-1] - 1e-5 for hit in some.hits)
-        wanted += len(best)
-    share = right / wanted
-    says = f"{len(queries)} exhaustive searches return {share:.3f} of the {COMPARED_HITS} hits that brute force returns"
-    level: Level = "ok" if share >= GOOD_AGREEMENT else "note"
-    more = ": have the store look at more (num_candidates, nprobe or ef), or choose its flat type, which is exact"
-    return Finding(level, "agreement", says + ("" if level == "ok" else more))
