@@ -174,13 +174,14 @@ def _means(vectors: Matrix, homes: Rows, centroids: Matrix) -> Matrix:
 
 
 def _balanced(vectors: Matrix, centroids: Matrix) -> Matrix:
-    """Move the centroids of the smallest clusters into the largest ones, where those are too large.
+    """Move the centroids of the smallest clusters into the largest ones, where those are too large or these too small.
 
     A large cluster is divided at its median along the direction in which its items differ most.
     """
     homes = nearest(vectors, centroids)
     counts = np.bincount(homes, minlength=len(centroids))
-    large = [place for place in np.argsort(-counts) if counts[place] > LARGEST * len(vectors) / len(centroids)]
+    moved = max(np.sum(counts > LARGEST * len(vectors) / len(centroids)), np.sum(counts < FEWEST))
+    large = np.argsort(-counts, kind="stable")[: min(int(moved), len(centroids) // 2)]
     centroids = centroids.copy()
     for place, small in zip(large, np.argsort(counts), strict=False):
         members = vectors[homes == place]
