@@ -23,7 +23,7 @@ BATCH, EPOCHS, LEAST_STEPS = 256, 5, 300
 RATE, DECAY = 1.5e-3, 1e-4
 """Of Adam: the rate rises for 200 steps, then falls along half a cosine to zero."""
 
-BY_NEARNESS = 0.5
+BY_NEARNESS = 0.8
 """Share of the probability that follows how near the clusters are, whatever was learned: newcomers were not."""
 
 SHARPNESSES = np.geomspace(4.0, 512.0, 15)
