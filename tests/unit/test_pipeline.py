@@ -318,6 +318,14 @@ def test_a_gallery_that_moved_embeds_nothing_and_another_one_is_refused(gallery:
         assert (counts(summary), summary.former_gallery) == ({"added": 12}, moved)
 
 
+def test_a_folder_that_the_environment_names_is_the_same_gallery(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAINTED", str(gallery))
+    for _ in range(2):
+        opened(gallery).close()
+        with VisualSearch.from_yaml(gallery.parent / "painted.yaml", ["gallery.folder=${PAINTED}"]) as search:
+            assert search.index().former_gallery is None
+
+
 @pytest.mark.parametrize("cells", [4, 2])  # with the extractor that made it, and with another
 def test_an_index_that_this_model_never_made_is_not_replaced_by_another_gallerys(
     gallery: Path, tmp_path: Path, cells: int

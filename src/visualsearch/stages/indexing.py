@@ -144,7 +144,9 @@ def _checked_column(parts: Parts, listing: Listing) -> str | None:
 def former_gallery(parts: Parts) -> Path | None:
     """Return the folder that the model was indexed from, where it is not the YAML's."""
     folder = parts.model.card().get("settings", {}).get("gallery", {}).get("folder")
-    if folder is None or Path(folder).resolve() == parts.settings.gallery.folder.resolve():
+    # as the card has it: a folder that the environment names stands there by that name
+    named = parts.settings.public_dict()["gallery"]["folder"]
+    if folder in (None, named) or Path(folder).resolve() == parts.settings.gallery.folder.resolve():
         return None
     return Path(folder)
 
