@@ -16,11 +16,12 @@ STYLE = """
 body { margin: 0 auto; max-width: 1800px; padding: 0 28px 48px; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.9rem; }
-th, td { padding: 8px 12px; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
+table { border-collapse: collapse; font-size: 0.8rem; }
+th, td { padding: 7px 9px; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child { text-align: left; }
 thead th { color: var(--muted); }
-tbody th { min-width: 16em; font-weight: 550; }
+tbody th { min-width: 14em; font-weight: 550; position: sticky; left: 0; background: var(--paper); }
+tbody td:nth-child(2) { min-width: 9em; }
 td { font-variant-numeric: tabular-nums; }
 li, p { max-width: 90ch; color: var(--muted); }
 img { max-width: 100%; height: auto; }

@@ -115,10 +115,11 @@ def table_of(rows: Sequence[Row], data: str) -> Table:
     mine = [row for row in rows if row.get("data") == data]
     ours = next((row for row in mine if row["id"] in OURS), None)
     cells = PEOPLE if data == "lfw" else CATEGORIES
-    lines = [[*(cell(row) for cell in cells.values()), beaten(row, ours)] for row in mine]
+    lines = [[row["system"], beaten(row, ours), *(cell(row) for cell in list(cells.values())[1:])] for row in mine]
     notes = [f"{row['system'].partition(':')[0]}: {row['note']}" for row in mine if row.get("note")]
     title, about = ("People", _about_people(mine)) if data == "lfw" else ("Categories", _about_categories(mine))
-    return Table(title, about, (*cells, BEATEN), lines, notes)
+    system, *others = cells
+    return Table(title, about, (system, BEATEN, *others), lines, notes)
 
 
 def _about_people(rows: Sequence[Row]) -> list[str]:

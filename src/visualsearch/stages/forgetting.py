@@ -88,7 +88,7 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     survives = _erase(parts, contents, doomed.failed)
     parts.model.update(forgetting=DONE)
     items = "1 item" if len(gone) == 1 else f"{len(gone):,} items"
-    told = f"index: vectors, paths and columns of {items}, overwritten, and the index written anew without them"
+    told = f"index: vectors, paths and columns of {items}, and the index written anew without them"
     return Forgotten(sorted({item.path for item in gone} | doomed.failed), [told, *erased], [*YOURS, *survives])
 
 
