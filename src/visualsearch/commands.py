@@ -14,6 +14,8 @@ from visualsearch.config_schema import schema
 from visualsearch.crops import noun_of
 from visualsearch.datatypes import Answer
 from visualsearch.errors import DataError, PictureError, UsageError
+from visualsearch.evaluation.runs import write_run
+from visualsearch.model import RESULTS
 from visualsearch.opening import opened
 from visualsearch.pipeline import VisualSearch
 from visualsearch.presentation import comparisons, terminal
@@ -129,6 +131,8 @@ def evaluate(args: argparse.Namespace) -> int:
             suspects = search.mislabelled()
             results = Results(search.settings, evaluation, search.card(), suspects=suspects, sweep=sweep)
             written = write_results(results, search.settings.out / "report", args.report)
+        else:
+            write_run(search.settings.out / "report" / RESULTS["run"], evaluation.rows)
     more = {name: told for name, told in {"sweep": sweep, "against": against}.items() if told is not None}
     if args.json:
         return _print_json({**evaluation.summary, **more})

@@ -95,7 +95,8 @@ class RoutingSettings(Settings):
     """What to do when fewer than k hits came, or the query would be called a stranger: `more` buckets, then `all`.
     `more` also where none is a match and most queries have one. []: never widen."""
     at_most: Share = 1.0
-    """Largest share of the gallery that one routed search may compare."""
+    """Largest share of the gallery that one routed search may compare; the most probable bucket, and those that were added
+    since the training, are searched even where they are larger."""
 
     @model_validator(mode="after")
     def _a_ladder(self) -> Self:

@@ -95,6 +95,8 @@ class Router:
         taken: list[Probability] = []
         for bucket in wanted:
             room -= self.counts.get(bucket.name, 0)
+            if not taken and room < 0:
+                why += f", which alone is more than {self.at_most:g} of the gallery"
             if taken and room < 0:
                 why += f", but at most {self.at_most:g} of the gallery"
                 break

@@ -318,7 +318,9 @@ def test_a_gallery_that_moved_embeds_nothing_and_another_one_is_refused(gallery:
         assert (counts(summary), summary.former_gallery) == ({"added": 12}, moved)
 
 
-def test_a_folder_that_the_environment_names_is_the_same_gallery(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_the_environment_names_is_the_same_gallery(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PAINTED", str(gallery))
     for _ in range(2):
         opened(gallery).close()

@@ -178,7 +178,7 @@ def test_the_terminal_says_it_in_a_few_lines() -> None:
     assert told[:2] == [
         "promise of 90 %, held in 85.0 % (80.0–90.0 %): the right bucket in the route before widening, for queries like "
         "the gallery (26 groups); 2 routes cut by routing.at_most",
-        "losses: 75.0 % of 40 expected hits found; 7.5 % without a crop, 12.5 % in a bucket not probed, 5.0 % ranked "
+        "losses, after widening: 75.0 % of 40 expected hits found; 7.5 % without a crop, 12.5 % in a bucket not probed, 5.0 % ranked "
         "lower by the extractor",
     ]
     assert "route: 1.5 buckets, 12.5 % compared before widening, 2.2 after, means" in told

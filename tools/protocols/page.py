@@ -22,7 +22,8 @@ th:first-child { text-align: left; }
 thead th { color: var(--muted); }
 tbody th { min-width: 14em; font-weight: 550; position: sticky; left: 0; background: var(--paper); }
 tbody td:nth-child(2) { min-width: 9em; }
-td { font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td:nth-child(2), td:nth-child(5) { white-space: normal; }
 li, p { max-width: 90ch; color: var(--muted); }
 img { max-width: 100%; height: auto; }
 """

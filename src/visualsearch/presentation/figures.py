@@ -123,7 +123,8 @@ def _loss_note(summary: Mapping[str, Any]) -> list[str]:
         if kind != "threshold" and losses[kind]
     ]
     found = f"{percent(losses['found'] / losses['expected'])} of {count(losses['expected'], 'expected hit')} found"
-    return [f"losses: {found}; {', '.join(lost) or 'none lost'}"]
+    gained = f" ({percent(losses['gained'] / losses['expected'])} by routed searches only)" if losses["gained"] else ""
+    return [f"losses, after widening: {found}{gained}; {', '.join(lost) or 'none lost'}"]
 
 
 def _route_note(summary: Mapping[str, Any]) -> list[str]:

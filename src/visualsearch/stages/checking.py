@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from visualsearch.config import Application
 from visualsearch.errors import DataError, VisualSearchError
-from visualsearch.gallery import list_pictures
+from visualsearch.gallery import list_pictures, require_column
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.deciding import verdict_findings
 from visualsearch.stages.drifting import drifted
@@ -61,6 +61,12 @@ def _gallery(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield Finding(
             "note", "gallery", f"{listing.unmatched} pictures do not fit gallery.path and have no columns from it"
         )
+    for key, named in (
+        ("gallery.group", parts.settings.gallery.group),
+        ("queries.relevant", parts.settings.queries.relevant),
+    ):
+        if named is not None:
+            require_column(listing.columns, named, key)
     column, clusters = bucket_column(parts, listing.columns), parts.settings.buckets.clusters
     none = f"clusters: {clusters}" if clusters is not None else "none: every search is exhaustive"
     yield Finding("ok", "buckets", f"column {column}" if column else none)
@@ -98,7 +104,7 @@ def _model(parts: Parts, deep: bool) -> Iterator[Finding]:
         yield problem("forget", says)
     damaged = parts.model.damaged()
     if damaged:
-        yield problem("model", f"{', '.join(damaged)} differ from the card: run train again")
+        yield problem("model", f"{', '.join(damaged)} differ from the card: run index, and train again")
     classifier = parts.classifier
     if classifier is None:
         if not parts.has_buckets:

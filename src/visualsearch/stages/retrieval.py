@@ -29,8 +29,14 @@ class Retrieved:
 
     @property
     def verdict(self) -> str | None:
-        """Return what the hits say of the query; None where nothing is calibrated."""
-        return None if self.judged is None else self.judged.verdict(self.found.hits)
+        """Return what the hits say of the query; None where nothing is calibrated.
+
+        A stranger is near nothing in the whole gallery: what was compared with a part of it is not called one.
+        """
+        if self.judged is None:
+            return None
+        said = self.judged.verdict(self.found.hits)
+        return "similar" if said == "stranger" and self.plan.buckets is not None else said
 
     @property
     def fit(self) -> float | None:
