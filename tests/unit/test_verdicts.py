@@ -249,6 +249,8 @@ def test_nobody_is_called_a_stranger_before_everything_was_compared(trained: Pat
     with VisualSearch.from_yaml(trained, [*ROUTED, "routing.at_most=0.6"]) as search:
         answers = list(search.search_each(strangers, k=3))
     assert all(answer.route is not None and answer.route.compared <= 0.6 for answer in answers)
+    assert "stranger" not in {answer.verdict for answer in answers}
     with VisualSearch.from_yaml(trained, [*ROUTED, "routing.widen=[]"]) as search:
         answers = list(search.search_each(strangers, k=3))
     assert all(answer.route is not None and len(answer.route.steps) == 1 for answer in answers)
+    assert "stranger" not in {answer.verdict for answer in answers}
