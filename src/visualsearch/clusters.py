@@ -56,6 +56,11 @@ class Clusters:
         """Return the name of the nearest centroid of each vector, however full its bucket is."""
         return [str(self.names[place]) for place in nearest(vectors, self.centroids)]
 
+    def all_of(self, vectors: Matrix) -> list[str]:
+        """Return the cluster of each vector where no cluster may have more than ``LARGEST`` times the mean of them."""
+        room = max(int(LARGEST * len(vectors) / len(self.names)), FEWEST)
+        return [str(self.names[place]) for place in shared_out(vectors, self.centroids, room)]
+
     def has(self, name: str) -> bool:
         """Return whether there is a cluster of this name."""
         place = int(np.searchsorted(self.names, name))
@@ -146,6 +151,32 @@ def nearest(vectors: Matrix, centroids: Matrix) -> Rows:
     """Return the position of the nearest centroid of each vector, (n,)."""
     parts = [(vectors[i : i + CHUNK] @ centroids.T).argmax(axis=1) for i in range(0, len(vectors), CHUNK)]
     return np.concatenate(parts) if parts else np.empty(0, np.intp)
+
+
+def shared_out(vectors: Matrix, centroids: Matrix, room: int) -> Rows:
+    """Return the nearest centroid of each vector that has room for it, (n,): at most ``room`` for each.
+
+    A full cluster keeps the vectors that are most like its centroid, and the others ask the next nearest: deferred
+    acceptance (Gale and Shapley 1962), so that no vector lies farther away than a cluster that has room for it.
+
+    >>> line = np.array([[1.0, 0.0], [0.98, 0.2], [0.96, 0.28], [0.0, 1.0]], np.float32)
+    >>> shared_out(line, np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), room=2).tolist()
+    [0, 0, 1, 1]
+    """
+    homes, asked = nearest(vectors, centroids), np.ones(len(vectors), np.intp)
+    scores = np.einsum("nd,nd->n", vectors, centroids[homes]) if len(vectors) else np.empty(0, np.float32)
+    while True:
+        order = np.lexsort((-scores, homes))
+        place = np.arange(len(order)) - np.searchsorted(homes[order], homes[order])
+        turned_away = order[place >= room]
+        turned_away = turned_away[asked[turned_away] < len(centroids)]
+        if not len(turned_away):
+            return homes
+        for row in turned_away:
+            near = vectors[row] @ centroids.T
+            homes[row] = np.argsort(-near, kind="stable")[asked[row]]
+            scores[row] = near[homes[row]]
+        asked[turned_away] += 1
 
 
 def _fitted(vectors: Matrix, number: int, seed: int) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from fakes import Grid, paint, paint_gallery
 from PIL import Image
 
 from visualsearch import DataError, VisualSearch
-from visualsearch.clusters import FEWEST, LARGEST, Clusters, auto, make, nearest
+from visualsearch.clusters import FEWEST, LARGEST, Clusters, auto, make, nearest, shared_out
 from visualsearch.datatypes import Crop, Item, Matrix, Source
 from visualsearch.stages.drifting import drifted
 from visualsearch.stores.bruteforce import BruteForceStore, Contents
@@ -102,6 +103,20 @@ def test_auto_grows_with_the_gallery_and_too_few_items_are_refused() -> None:
     assert caught.value.slug == "too-few-items"
 
 
+def test_a_full_cluster_keeps_what_is_most_like_it_and_nobody_prefers_one_with_room() -> None:
+    rng = np.random.default_rng(4)
+    vectors, centroids = unit(rng.standard_normal((300, 6)) + [2, 0, 0, 0, 0, 0]), unit(rng.standard_normal((20, 6)))
+    homes = shared_out(vectors, centroids, room=18)
+    counts = np.bincount(homes, minlength=20)
+    assert counts.max() <= 18
+    scores = vectors @ centroids.T
+    for row, home in enumerate(homes):
+        for other in np.flatnonzero(scores[row] > scores[row, home] + 1e-6):
+            assert counts[other] == 18
+            assert scores[homes == other, other].min() >= scores[row, other] - 1e-6
+    assert (shared_out(vectors, centroids, room=300) == scores.argmax(axis=1)).all()
+
+
 def drift_of(added: Matrix) -> list[tuple[bool, str]]:
     vectors, _ = blobs((200, 200, 200))
     clusters = made(vectors, 6, list(range(0, 600, 2)))
@@ -167,12 +182,16 @@ def clusters_in(yaml: Path) -> Clusters:
     return found
 
 
-def test_every_item_lies_in_the_nearest_cluster_and_routes_promise_hits(trained: Path) -> None:
+def test_every_item_lies_in_the_nearest_cluster_that_is_not_full_and_routes_promise_hits(trained: Path) -> None:
     gallery, clusters = trained.parent / "gallery", clusters_in(trained)
     with VisualSearch.from_yaml(trained) as search:
-        for path, buckets in places(search).items():
+        homes = places(search)
+        counts = Counter(homes.values())
+        assert max(counts.values()) <= LARGEST * len(homes) / len(clusters.names)
+        for path, buckets in homes.items():
             scores = clusters.centroids @ vector(gallery / path)[0]
-            assert buckets == (clusters.names[int(np.argmax(scores))],)
+            nearer = clusters.names[scores > scores[clusters.names == buckets[0]] + 1e-6]
+            assert all(counts[name,] == int(LARGEST * len(homes) / len(clusters.names)) for name in nearer), "full ones"
         route = search.search(gallery / "red/red00.png").route
         summary = search.evaluate().summary
     assert route is not None and route.promise is not None

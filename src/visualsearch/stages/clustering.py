@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from visualsearch.stages.assembly import Parts
 from visualsearch.stages.calibrating import evidence_of, guessed, some_of_each, withheld
 from visualsearch.stages.fitting import group_of
 from visualsearch.stages.lookalikes import near_duplicates
-from visualsearch.stages.placing import ByCentroid, reassign
 from visualsearch.stages.questions import drawn_groups
 from visualsearch.stages.teaching_crops import CropReader
 from visualsearch.stores.contract import Store
@@ -95,11 +94,19 @@ def clustered(parts: Parts, store: Store, progress: Progress) -> Clustered:
     progress("making clusters", 0, 1)
     made = clusters_of(parts, store, items, apart, asked)
     made.clusters.save(parts.model.path)
-    reassign(store, pages, ByCentroid(made.clusters))
+    _settle(store, pages, {example.id: example.bucket for example in made.examples})
     progress("making clusters", 1, 1)
     parts.model.update()
     parts.forget_classifier()
     return made
+
+
+def _settle(store: Store, pages: Sequence[Sequence[Item]], homes: Mapping[str, str]) -> None:
+    """Move every item into its cluster, with the vector that it has."""
+    for page in pages:
+        moved = [replace(item, buckets=(homes[item.id],)) for item in page if item.buckets != (homes[item.id],)]
+        if moved:
+            store.upsert(moved, store.vectors([item.id for item in moved]))
 
 
 def clusters_of(
@@ -116,7 +123,7 @@ def clusters_of(
     learned = [row for row, group in enumerate(groups) if group not in apart | asked]
     wanted, seed = parts.settings.buckets.clusters or "auto", parts.settings.runtime.seed
     made = clusters.make(vectors, [item.id for item in items], learned, wanted, parts.embedding_fingerprint, seed)
-    homes = made.of(vectors)
+    homes = made.all_of(vectors)
     examples = [Example(item.id, home, group) for item, home, group in zip(items, homes, groups, strict=True)]
     return Clustered(made, examples, vectors, apart, asked, _twins(items))
 
