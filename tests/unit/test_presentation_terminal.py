@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def test_buckets_that_the_caller_chose_have_no_probability_and_are_no_unknown_on
     route = Route((Probability("mug", None),), (Step("chosen by the caller", 1, 0.25),), 0.25)
     print_route(Answer(Query(None), HITS[:1], route), console=console)
     assert re.search(r"mug +not asked for", text_of(console))
+
+
+def test_of_a_route_of_many_buckets_the_first_are_listed_and_the_rest_counted(console: Console) -> None:
+    many = tuple(Probability(f"cluster-{n:03d}", 0.05 - n / 1000) for n in range(40))
+    hits = tuple(replace(HITS[0], id=str(n), buckets=(f"cluster-{n:03d}",)) for n in (0, 1, 20, 30, 39))
+    steps = (Step("0.99 or more of the exhaustive hits", 40, 0.1, tuple(one.name for one in many)),)
+    print_route(Answer(Query(None), hits, Route(many, steps, 0.1)), console=console)
+    shown = text_of(console)
+    assert "cluster-014" in shown and "cluster-015" not in shown
+    assert re.search(r"25 more +3\n", shown)
 
 
 def test_the_summaries_are_the_golden_ones(console: Console) -> None:

@@ -10,8 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from visualsearch.datatypes import Answer, Hit, Probability, Route
-from visualsearch.presentation.terminal import bar, empty_table, stdout_console
+from visualsearch.presentation.terminal import MUTED, bar, empty_table, stdout_console
 from visualsearch.presentation.wording import percent, printable
+
+SHOWN = 15
+"""Buckets that are listed; routes over clusters may have hundreds."""
 
 
 def print_route(answer: Answer, *, console: Console | None = None) -> None:
@@ -61,11 +64,14 @@ def _buckets(
     unknown = "" if not route.buckets else "not learned yet" if predicted else "not asked for"
     found = Counter(name for hit in hits for name in hit.buckets)
     table = empty_table("bucket", ">probability", "", ">step", ">hits")
-    for bucket in listed:
+    for bucket in listed[:SHOWN]:
         likely = bucket.probability
         text, drawn = (unknown, "") if likely is None else (f"{likely:.3f}", bar(likely, plain))
         step = str(first.get(bucket.name, 1))
         table.add_row(Text(printable(bucket.name)), text, drawn, step, str(found[bucket.name]))
+    if rest := listed[SHOWN:]:
+        hits_there = sum(found[bucket.name] for bucket in rest)
+        table.add_row(Text(f"{len(rest):,} more", style=MUTED), "", "", "", str(hits_there))
     return table
 
 
