@@ -48,7 +48,13 @@ def train(
         DataError: there are no labelled pictures, or all lie in one bucket.
         EngineError: the disk is full or the weights are missing.
     """
-    buckets = {example.bucket for example in examples}
+    _refuse_few({example.bucket for example in examples})
+    job = Job(extractor, runtime, examples, crop_of, folder, seed, progress, spread)
+    training: Training = load(CLASSIFIERS, options.name, "classifier").train(options, job)
+    return training
+
+
+def _refuse_few(buckets: set[str]) -> None:
     if not buckets:
         raise DataError(
             "train: expected labelled pictures; received none: label some, or search exhaustively.", slug="no-labels"
@@ -56,6 +62,3 @@ def train(
     if len(buckets) == 1:
         message = f"train: expected two buckets or more; received only {buckets.pop()!r}: add another, or search exhaustively."
         raise DataError(message, slug="single-bucket")
-    job = Job(extractor, runtime, examples, crop_of, folder, seed, progress, spread)
-    training: Training = load(CLASSIFIERS, options.name, "classifier").train(options, job)
-    return training

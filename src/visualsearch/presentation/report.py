@@ -75,16 +75,12 @@ def write_report(
         EngineError: the file cannot be written.
     """
     queries, pictures = selected(answers, rows), Pictures(thumbnails, PICTURE_BYTES)
+    searched = [section(queries, pictures) for section in (query_section, worst_section)]
     parts = (
-        sections.figures_section(evaluation, answers),
-        query_section(queries, pictures),
-        worst_section(queries, pictures),
-        sections.evaluation_section(evaluation),
+        *(sections.figures_section(evaluation, answers), *searched, sections.evaluation_section(evaluation)),
         *_found(evaluation, answers, rows, findings or Findings(), pictures),
-        verdict_section(evaluation),
-        sections.classifier_section(training, rows),
-        sections.timing_section(answers, evaluation),
-        sections.index_section(index),
+        *(verdict_section(evaluation), sections.classifier_section(training, rows)),
+        *(sections.timing_section(answers, evaluation), sections.index_section(index)),
         sections.settings_section(settings),
     )
     write_text(path, _page(title, _lead(evaluation, answers, index), [part for part in parts if part]))

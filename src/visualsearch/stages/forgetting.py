@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -76,12 +76,7 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
         gone, left = _parted(store, contents)
         with erasing(parts.model.card_path):
             _update_card(parts, left)
-        erased = [
-            *forget_centroids(parts, store, gone, left),
-            *erase_names(parts, gone, left),
-            *erase_samples(parts, gone),
-            *erase_results(parts),
-        ]
+        erased = _erased_beside(parts, store, gone, left)
         # last of all: interrupted before, the next run finds them again, and what to do for them
         store.delete([item.id for item in gone])
         store.clear_failures(doomed.failed)
@@ -90,6 +85,16 @@ def forget(parts: Parts, paths: Collection[str], where: Mapping[str, str] | None
     items = "1 item" if len(gone) == 1 else f"{len(gone):,} items"
     told = f"index: vectors, paths and columns of {items}, and the index written anew without them"
     return Forgotten(sorted({item.path for item in gone} | doomed.failed), [told, *erased], [*YOURS, *survives])
+
+
+def _erased_beside(parts: Parts, store: Store, gone: Sequence[Item], left: Sequence[Item]) -> list[str]:
+    """Erase what the model's folder keeps of items that are gone; return what was erased."""
+    return [
+        *forget_centroids(parts, store, gone, left),
+        *erase_names(parts, gone, left),
+        *erase_samples(parts, gone),
+        *erase_results(parts),
+    ]
 
 
 def _doomed(parts: Parts, store: Store, paths: Collection[str], where: Mapping[str, str], unfinished: bool) -> _Doomed:

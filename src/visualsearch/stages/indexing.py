@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,12 +47,9 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
             changes = diff(listing.pictures, items, store.failures(), store.buried(), hash_of)
             if not prune:
                 _refuse_mass_removal(changes, items, listing, former)
-            ids_of: defaultdict[str, list[str]] = defaultdict(list)
-            for item in items:
-                ids_of[item.path].append(item.id)
             rule = placing(parts, column)
             writer = Writer(store, parts.cropper, parts.extractor.embed, rule, progress)
-            summary = writer.apply(changes, ids_of)
+            summary = writer.apply(changes, _ids_of(items))
             pages = list(store.pages())  # a store need not bear writes between two pages
             reassign(store, pages, rule)
             counts = {"pictures": len(listing.pictures), "items": store.count(), "columns": sorted(listing.columns)}
@@ -67,6 +64,14 @@ def index(parts: Parts, rebuild: bool, prune: bool, progress: Progress) -> Index
         calibrate_where_due(parts, summary.added + summary.changed + summary.removed, progress)
     seconds = time.perf_counter() - start
     return replace(summary, seconds=seconds, unmatched=listing.unmatched, former_gallery=former)
+
+
+def _ids_of(items: Iterable[Item]) -> Mapping[str, Sequence[str]]:
+    """Return the ids of the items of each path."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for item in items:
+        found[item.path].append(item.id)
+    return found
 
 
 @contextmanager
