@@ -22,7 +22,7 @@ def verdict_line(answer: Answer) -> str:
     >>> verdict_line(Answer(Query("q.jpg"), verdict="stranger", fit=0.02))
     'stranger: 2.0 % of queries like the gallery fit as badly'
     >>> verdict_line(Answer(Query("q.jpg"), verdict="similar", fit=0.6)), verdict_line(Answer(Query("q.jpg")))
-    ('similar: no hit is sure enough to be a match', '')
+    ('similar: the gallery has too little to tell a match by', '')
     """
     if answer.verdict is None:
         return ""
@@ -32,7 +32,8 @@ def verdict_line(answer: Answer) -> str:
         matches = sum(bool(hit.match) for hit in answer.hits)
         return f"match: {count(matches, 'hit is', 'hits are')} sure to be the same"
     known = any(hit.match is not None for hit in answer.hits)
-    return "similar: no hit is sure enough to be a match" if known else "similar"
+    told = "no hit is sure enough to be a match" if known else "the gallery has too little to tell a match by"
+    return f"similar: {told}"
 
 
 def legend(rules: Mapping[str, Any] | None) -> list[str]:
