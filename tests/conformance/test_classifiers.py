@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toys import crop_of, examples, stage_cost, trunk_cost, write_starter
+from toys import crop_of, examples, picture, stage_cost, trunk_cost, write_starter
 from traces import spellings, traces
 
 from visualsearch.classifiers import CLASSIFIERS, load_classifier
 from visualsearch.classifiers.contract import Classifier, Example, Training
 from visualsearch.classifiers.forgetting import forget_buckets, learned
+from visualsearch.classifiers.spread import Spread
 from visualsearch.classifiers.tails import FORKS, read_tail
 from visualsearch.classifiers.training import train
 from visualsearch.datatypes import Crop, Matrix
@@ -372,3 +373,25 @@ print(made.embed([crop_of(pictures[0])]).probabilities.shape, "tensorflow" in sy
         assert done.returncode == 0, done.stderr
         said.append(done.stdout.splitlines()[-1])
     assert said == ["(1, 2) True", "(1, 2) False"]
+
+
+def test_from_pictures_a_resnet50_learns_how_neighbours_are_spread(
+    extractor: ApplicationExtractor, tmp_path: Path
+) -> None:
+    """Blue and green discs are each other's neighbours here, and so are red and yellow ones."""
+    some = examples(list(BUCKETS), groups=12)
+    homes = np.array([BUCKETS.index(example.bucket) for example in some], np.intp)
+    side = np.eye(2, dtype=np.float32)[homes // 2] + 0.01 * np.random.default_rng(0).standard_normal((len(some), 2))
+    vectors = (side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32)
+    spread = Spread(BUCKETS, np.eye(2, dtype=np.float32)[[0, 0, 1, 1]], vectors, homes)
+    options, new = options_of("head"), [picture(bucket, 7_000 + n) for bucket in BUCKETS for n in range(5)]
+    told = {}
+    for name, learned_from in (("buckets", None), ("spread", spread)):
+        train(options, extractor, extractor._runtime, some, crop_of, tmp_path / name, spread=learned_from)
+        classifier = load_classifier(options, tmp_path / name, extractor, extractor._runtime)
+        assert classifier is not None
+        told[name] = classifier.predict(new).reshape(4, 5, 4).mean(axis=1)
+    pairs = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]], np.float32)
+    assert (np.diag(told["buckets"]) > 0.7).all(), "from labels alone it knows its own bucket"
+    assert ((told["spread"] * pairs).sum(axis=1) > 0.8).all()
+    assert (np.diag(told["spread"]) < 0.7).all() and (np.diag(told["spread"]) > 0.3).all(), "half lies in the other one"

@@ -200,7 +200,7 @@ def test_the_temperature_makes_confidence_equal_to_correctness() -> None:
     odds = np.exp(truth) / np.exp(truth).sum(axis=1, keepdims=True)
     labels = np.array([rng.choice(3, p=row) for row in odds])
     for shouted in (0.5, 1.0, 3.0):
-        assert temperature((truth * shouted).astype(np.float32), labels) == pytest.approx(shouted, rel=0.12)
+        assert temperature((truth * shouted).astype(np.float32), np.eye(3)[labels]) == pytest.approx(shouted, rel=0.12)
 
 
 @pytest.mark.parametrize(("labels", "slug"), [([], "no-labels"), (["one", "one"], "single-bucket")])

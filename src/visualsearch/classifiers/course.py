@@ -15,8 +15,9 @@ from visualsearch.classifiers.contract import Example, Job, Trunk
 from visualsearch.classifiers.fitting import Lesson, Source
 from visualsearch.classifiers.resnet50 import ResNet50Classifier
 from visualsearch.classifiers.split import Rows, Split, remarks, sample, split
+from visualsearch.classifiers.spread import shares
 from visualsearch.classifiers.tails import FORKS, tapped
-from visualsearch.datatypes import Crop
+from visualsearch.datatypes import Crop, Matrix
 from visualsearch.model import fingerprint
 
 Options = ResNet50Classifier.Options
@@ -40,7 +41,20 @@ class Course:
         """Return labels and split for the training loop."""
         position = {bucket: i for i, bucket in enumerate(self.buckets)}
         labels = np.array([position[example.bucket] for example in self.examples], np.intp)
-        return Lesson(labels, len(self.buckets), self.split, self.job.seed)
+        return Lesson(labels, len(self.buckets), self.split, self.job.seed, self._spread())
+
+    def _spread(self) -> Matrix | None:
+        """Return how the neighbours of each example are spread over the buckets, where those are clusters."""
+        spread = self.job.spread
+        if spread is None:
+            return None
+        known = shares(spread.of_items(), len(spread.buckets))
+        rows = {example.id: row for row, example in enumerate(self.job.examples)}
+        columns = [spread.buckets.index(bucket) for bucket in self.buckets]
+        some: Matrix = known[[rows[example.id] for example in self.examples]][:, columns]
+        # of a large gallery only some may be learned, and neighbours may lie where none of those does
+        spread_over: Matrix = some / np.maximum(some.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return spread_over
 
     @property
     def shared(self) -> bool:

@@ -139,7 +139,10 @@ def _tuned(course: Course, tail: keras.Model, source: Source, lesson: Lesson) ->
         return 1.0, Blend(0.0, 1.0), tail
     logits, labels = predict(logits_of(tail), source, rows), lesson.labels[rows]
     weights = lesson.weights()[labels] * lesson.shares(rows)
-    degrees = temperature(logits, labels, weights)
+    degrees = temperature(logits, lesson.targets(rows), weights)
+    if lesson.spread is not None:  # a centre of a cluster is its centroid
+        soften(tail, degrees)
+        return degrees, Blend(0.0, 1.0), tail
     directions = predict(directions_of(tail, course.trunk.projection), source, rows)
     linear = softmax(logits.astype(np.float64) / degrees, axis=1)
     centres = _centres(course, tail, source, lesson)

@@ -40,12 +40,24 @@ WATCHED = 2048
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is learned: ``labels`` are positions of buckets, one for each example."""
+    """What is learned: ``labels`` are positions of buckets, one for each example.
+
+    ``spread`` is (examples, buckets), which share of each one's neighbours lies in each bucket: what is learned where
+    buckets are clusters; None where they are a column, and the label is all there is.
+    """
 
     labels: NDArray[np.intp]
     buckets: int
     split: Split
     seed: int
+    spread: Matrix | None = None
+
+    def targets(self, rows: Rows) -> Matrix:
+        """Return (rows, buckets): what should be predicted of these examples; rows sum to 1."""
+        known: Matrix = (
+            np.eye(self.buckets, dtype=np.float32)[self.labels[rows]] if self.spread is None else self.spread[rows]
+        )
+        return known
 
     def weights(self) -> NDArray[np.float32]:
         """Return how much each bucket's pictures count, so that small buckets are not drowned."""
@@ -120,8 +132,7 @@ def fit(model: keras.Model, source: Source, lesson: Lesson, schedule: Schedule, 
         order, loss = rng.permutation(lesson.split.learn)[:size], 0.0
         model.reset_metrics()
         for step, rows in enumerate(np.array_split(order, steps), 1):
-            targets = np.eye(lesson.buckets, dtype=np.float32)[lesson.labels[rows]]
-            loss = float(model.train_on_batch(source(rows, rng), targets, weights[lesson.labels[rows]]))
+            loss = float(model.train_on_batch(source(rows, rng), lesson.targets(rows), weights[lesson.labels[rows]]))
             _tell(progress, schedule, (epoch - 1) * steps + step, steps)
         val_loss, val_top1 = _validate(model, source, lesson, watched)
         curves.append(Curve(epoch, loss, val_loss, val_top1))
@@ -163,7 +174,7 @@ def _validate(model: keras.Model, source: Source, lesson: Lesson, rows: Rows) ->
     from scipy.special import log_softmax
 
     logits, labels = predict(model, source, rows), lesson.labels[rows]
-    losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(rows)), labels]
+    losses = -(log_softmax(logits.astype(np.float64), axis=1) * lesson.targets(rows)).sum(axis=1)
     loss = np.average(losses, weights=lesson.weights()[labels])
     return float(loss), float((logits.argmax(axis=1) == labels).mean())
 

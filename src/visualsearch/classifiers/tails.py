@@ -178,20 +178,21 @@ def _copied(graph: keras.Model, fork: str | None) -> tuple[keras.KerasTensor, ke
     return copy.input, copy.output
 
 
-def temperature(logits: Matrix, labels: NDArray[np.intp], weights: NDArray[np.float32] | None = None) -> float:
+def temperature(logits: Matrix, targets: Matrix, weights: NDArray[np.float32] | None = None) -> float:
     """Return the temperature that makes held-out probabilities most honest.
 
     The one that minimises their cross-entropy (Guo et al. 2017, "On Calibration of Modern
-    Neural Networks"), among 61 from 0.2 to 5; ``weights`` (n,) say how much each picture counts.
+    Neural Networks"), among 61 from 0.2 to 5; ``targets`` are (n, buckets), rows that sum to 1, and
+    ``weights`` (n,) say how much each picture counts.
 
     >>> rows = np.log(np.array([[0.9, 0.1]] * 4, np.float32))
-    >>> temperature(rows, np.array([0, 0, 0, 1])) > 1
+    >>> temperature(rows, np.eye(2)[[0, 0, 0, 1]]) > 1
     True
     """
     from scipy.special import log_softmax
 
     def cross_entropy(candidate: float) -> float:
         rows = log_softmax(logits.astype(np.float64) / candidate, axis=1)
-        return float(np.average(-rows[np.arange(len(labels)), labels], weights=weights))
+        return float(np.average(-(rows * targets).sum(axis=1), weights=weights))
 
     return float(min(np.geomspace(0.2, 5.0, 61), key=cross_entropy))
