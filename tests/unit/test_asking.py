@@ -60,6 +60,8 @@ def test_the_right_bucket_is_held_or_not() -> None:
 
 def test_of_a_bucket_that_nobody_has_nothing_is_known() -> None:
     assert known(row("bucket", ("mug",), "ab", "vase")) == (None, None, None, None)
+    assert row("bucket", ("mug",), "ab", "vase").right_bucket is None, "it does not count as a wrong guess"
+    assert row("bucket", ("mug",), "ab", "bowl").right_bucket == "bowl"
     assert known(row("bucket", ("mug",), "ab", None)) == (None, None, None, None)
 
 

@@ -263,3 +263,10 @@ def test_no_centroid_tells_of_a_forgotten_item(trained: Path, tmp_path: Path) ->
         alone = places(search)[members[-1]]
         assert alone == tuple(after.of(vector(gallery / members[-1])))
         assert search.search(gallery / members[-1], k=1).hits[0].path == members[-1]
+
+
+def test_what_was_calibrated_by_other_groups_is_not_used(trained: Path) -> None:
+    with VisualSearch.from_yaml(trained) as search:
+        assert search.trained
+    with VisualSearch.from_yaml(trained, ["gallery.group=label"]) as search:
+        assert not search.trained

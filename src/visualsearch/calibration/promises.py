@@ -60,7 +60,7 @@ class Promise:
         least = 1.0 - self.thresholds
         if np.ptp(least) > _ROUNDING:
             return f"{self.says}: each bucket that is likely enough for its kind"
-        return f"{self.says}: each bucket of {max(least[0], 0.0):.2g} or more"
+        return f"{self.says}: each bucket of {max(least[0], 0.0):.4g} or more, and the most probable one"
 
     def as_dict(self, held: bool) -> dict[str, Any]:
         """Return what an answer says of it; it is not ``held`` where the route had to be cut."""

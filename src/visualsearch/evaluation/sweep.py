@@ -71,7 +71,7 @@ def chosen(levels: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
     """
     known = any(one["right_kept"] is not None for one in levels)
     key, what = ("right_kept", "right hits") if known else ("kept", "hits")
-    rule = f"the cheapest level that keeps {100 * ENOUGH:g} % of the {what} of an exhaustive search"
+    rule = f"the cheapest level that keeps {100 * ENOUGH:g} % of the {what} of an exhaustive search; of equally cheap ones the highest"
     good = [one for one in levels if one["promised"] and one[key] is not None and one[key] >= ENOUGH]
     return float(min(good, key=lambda one: (one["compared"], -one["keep"]), default={"keep": 1.0})["keep"]), rule
 

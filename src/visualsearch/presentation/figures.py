@@ -167,7 +167,7 @@ def top1(training: Mapping[str, Any]) -> str:
     """
     chosen, head = figure(training, "top1", "chosen"), only_head(training)
     if chosen is None:
-        return "no pictures were held out"
+        return "nothing was held out to measure top 1"
     pictures = figure(training, "held_out", "pictures")
     told = "held-out pictures" if pictures is None else count(int(pictures), "held-out picture")
     compared = "" if head is None else f" (only a head: {percent(head)})"

@@ -57,7 +57,7 @@ class Rows:
             exhaustive_right=tuple(hit.id in right for hit in best),
             routed_compared=near.found.compared / self._total,
             exhaustive_compared=far.found.compared / self._total,
-            right_bucket=columns.get(self.judge.bucket_column) if self.judge.bucket_column else None,
+            right_bucket=self._right_bucket(columns),
             predicted_bucket=self._learned[int(np.argmax(asked.probabilities))] if len(asked.probabilities) else None,
             route_size=self.size(near.plan.names),
             widened=len(near.steps) > 1,
@@ -72,6 +72,11 @@ class Rows:
             missing=self._missing.right_for(question, self.judge.relevant, self._lacking),
             timings_ms=asked.timings_ms,
         )
+
+    def _right_bucket(self, columns: Mapping[str, str]) -> str | None:
+        """Return the bucket that should come first; None where nobody knows, or the gallery has no such bucket."""
+        named = columns.get(self.judge.bucket_column or "")
+        return named if named in self.judge.bucket_names else None
 
     def failed(self, question: Question, reason: str) -> RunRow:
         """Return the row of a query that could not be searched."""

@@ -167,10 +167,11 @@ class Parts:
 
     @property
     def classifier_purpose(self) -> str:
-        """Return what a classifier must have been trained for: its options, what is embedded, the buckets."""
-        buckets: tuple[object, ...] = (self.bucket_column,)
+        """Return what a classifier must have been trained for: its options, what is embedded, buckets and groups."""
+        gallery = self.settings.gallery
+        buckets: tuple[object, ...] = (self.bucket_column, gallery.group, gallery.path)
         if self.settings.buckets.clusters is not None:
-            buckets = (self.settings.buckets.clusters, self.clusters.made if self.clusters is not None else None)
+            buckets = (*buckets, self.settings.buckets.clusters, self.clusters and self.clusters.made)
         return fingerprint(self.settings.classifier.model_dump(), self.embedding_fingerprint, *buckets)
 
     @property

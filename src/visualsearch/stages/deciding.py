@@ -83,10 +83,9 @@ def verdict_findings(parts: Parts) -> Iterator[tuple[Literal["ok", "note"], str]
             yield "ok", f"{key} {rule['rate']:g} is calibrated on {rule['n']:,} {what}"
         else:
             missing = rule["needed"] - rule["n"]
-            yield (
-                "note",
-                f"{key} {rule['rate']:g} needs {rule['needed']:,} {what}, and {missing:,} are missing: never told",
-            )
+            enough = f"; {1 / (rule['n'] + 1) + 0.0005:.3f} or more would do" if rule["n"] else ""
+            says = f"{key} {rule['rate']:g} needs {rule['needed']:,} {what}, and {missing:,} are missing: never told"
+            yield "note", says + enough
 
 
 def _relevant(parts: Parts, items: Mapping[str, Item]) -> str | None:
