@@ -270,3 +270,12 @@ def test_what_was_calibrated_by_other_groups_is_not_used(trained: Path) -> None:
         assert search.trained
     with VisualSearch.from_yaml(trained, ["gallery.group=label"]) as search:
         assert not search.trained
+
+
+def test_no_promise_for_each_cluster_by_itself(trained: Path) -> None:
+    with (
+        VisualSearch.from_yaml(trained, ["routing.per_bucket=true"]) as search,
+        pytest.raises(DataError, match="expected buckets from a column") as caught,
+    ):
+        search.search(trained.parent / "gallery/red/red00.png")
+    assert caught.value.slug == "no-column"

@@ -13,12 +13,18 @@ def promise_of(evidence: Evidence | None, classifier: Classifier | None, routing
     """Return what routes promise; None where every search is exhaustive anyway.
 
     Raises:
-        DataError: each bucket shall have a promise of its own, and some have too few groups.
+        DataError: each bucket shall have a promise of its own, and some have too few groups, or they are clusters.
     """
     if evidence is None or classifier is None or routing.keep >= 1.0:
         return None
     if not routing.per_bucket:
         return evidence.promise(routing.keep)
+    if evidence.kind == "hits":
+        message = (
+            "routing.per_bucket: expected buckets from a column, whose pictures can be promised something by themselves; "
+            "received clusters: leave per_bucket out."
+        )
+        raise DataError(message, slug="no-column")
     promise, few = evidence.promise_per_bucket(routing.keep)
     if few:
         poorest = min(few, key=lambda place: few[place])
