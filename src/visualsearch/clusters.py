@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visualsearch.arrays import read_arrays, write_arrays
 from visualsearch.datatypes import Matrix
 from visualsearch.errors import DataError
-from visualsearch.files import erasing, replacing
 from visualsearch.model import fingerprint
 
 FILE = "clusters.npz"
@@ -88,21 +87,16 @@ class Clusters:
         Raises:
             EngineError: the file cannot be written.
         """
-        with erasing(folder / FILE), replacing(folder / FILE) as part:
-            arrays: dict[str, Any] = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-            np.savez(part, **arrays)
+        write_arrays(folder / FILE, {field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, folder: Path, embedding: str) -> Clusters | None:
         """Return what ``save`` wrote for these embeddings; None where there is none, or it is damaged."""
-        try:
-            with (folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                if str(kept["embedding"]) != embedding:
-                    return None
-                arrays = {name: kept[name] for name in ("names", "centroids", "ids", "usual")}
-                return cls(embedding, str(kept["made"]), **arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        names = ("names", "centroids", "ids", "usual")
+        kept = read_arrays(folder / FILE, ("embedding", "made", *names))
+        if kept is None or str(kept["embedding"]) != embedding:
             return None
+        return cls(embedding, str(kept["made"]), **{name: kept[name] for name in names})
 
 
 def make(

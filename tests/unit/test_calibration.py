@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from visualsearch.calibration.conformal import even_shares, needed, p_values, threshold
+from visualsearch.calibration.conformal import even_shares, needed, threshold
 from visualsearch.calibration.evidence import Evidence
 from visualsearch.calibration.promises import Kind
 from visualsearch.classifiers.contract import Example
@@ -41,19 +41,6 @@ def test_a_group_divides_its_mass_among_its_pictures() -> None:
     shares = even_shares(groups)
     assert [threshold(scores, shares, groups, level) for level in (0.16, 0.17, 0.34, 0.66)] == [0.0, 1.0, 2.0, 3.0]
     assert threshold(scores, shares, groups, 0.67) is None
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 6))
-def test_p_values_count_what_is_at_least_as_high(scores: list[int], new: int) -> None:
-    n = len(scores)
-    expected = (1 + sum(score >= new for score in scores)) / (n + 1)
-    got = p_values(np.array(scores, float), np.arange(n), np.array([float(new)]))
-    assert got == pytest.approx([expected])
-
-
-def test_p_values_share_a_groups_mass() -> None:
-    groups = np.array([0, 0, 1])
-    assert p_values(np.array([1.0, 3.0, 2.0]), groups, np.array([2.5]))[0] == pytest.approx((1 + 0.5) / 3)
 
 
 BUCKETS = 6
@@ -196,6 +183,15 @@ def _uneven(rng: np.random.Generator, groups: int) -> tuple[NDArray[np.float32],
     logits[np.arange(groups), labels] += np.where(labels == 0, 0.5, 3.0)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return probabilities.astype(np.float32), labels, np.arange(groups)
+
+
+def test_the_strangeness_of_a_picture_is_that_of_its_wanted_buckets_whatever_searching_them_costs() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
+    wanted = np.array([[0, 0, 1, 2], [2, 2, -1, -1]])
+    one = evidence(probabilities, wanted, np.array([0, 1]), "hits")
+    expected = pytest.approx([(0.3 + 0.3 + 0.8 + 0.9) / 4, 0.4])
+    assert one.scores() == expected
+    assert replace(one, sizes=np.array([10.0, 1.0, 5.0])).scores() == expected
 
 
 def test_what_was_saved_is_read_again_and_another_classifiers_is_not(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import visualsearch
 SOURCE = Path(visualsearch.__file__).parent
 
 LAYERS = (
-    ("secrets", "errors", "datatypes", "progress", "files", "yaml_text"),
+    ("secrets", "errors", "datatypes", "progress", "files", "arrays", "yaml_text"),
     ("plugins", "model", "ahead", "columns", "colours", "beginnings", "calibration"),
     ("clusters", "images", "gallery", "changes", "routing", "reranking"),
     ("crops", "runtimes", "extractors", "classifiers", "stores"),

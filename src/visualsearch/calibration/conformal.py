@@ -75,20 +75,3 @@ def even_shares(groups: Groups) -> Scores:
     _, places, counts = np.unique(groups, return_inverse=True, return_counts=True)
     shares: Scores = 1 / counts[places]
     return shares
-
-
-def p_values(scores: Scores, groups: Groups, new: Scores) -> Scores:
-    """Return, for each new score, how probable one so high or higher is where it is like the calibration's.
-
-    (1 + the number of groups' mass at or above it) / (n + 1): at most a share of ``a`` of such
-    things has a p-value of ``a`` or less (Vovk, Gammerman and Shafer 2005; one score a group, or
-    several that share its mass).
-
-    >>> p_values(np.array([1.0, 2.0, 3.0]), np.arange(3), np.array([0.5, 2.5, 9.0])).tolist()
-    [1.0, 0.5, 0.25]
-    """
-    order = np.argsort(scores, kind="stable")
-    mass = np.append(np.cumsum(even_shares(groups)[order][::-1])[::-1], 0.0)
-    above = mass[np.searchsorted(scores[order], new, side="left")]
-    values: Scores = (1 + above) / (len(np.unique(groups)) + 1)
-    return values

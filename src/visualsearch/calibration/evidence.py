@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visualsearch.arrays import read_arrays, write_arrays
 from visualsearch.calibration.conformal import Scores, even_shares, needed, threshold
 from visualsearch.calibration.promises import Kind, Promise, strangeness
 from visualsearch.datatypes import Matrix
-from visualsearch.files import erasing, replacing
 
 FILE = "calibration.npz"
 """In a model's folder."""
@@ -83,12 +81,10 @@ class Evidence:
         return Promise(self.kind, level, self.n, needed(level), None if few else thresholds), few
 
     def scores(self) -> Scores:
-        """Return how strange each picture's wanted buckets are to the classifier, (n,): a mean where there are several."""
-        scores, shares, _, _ = self._flat()
-        rows = np.nonzero(self.wanted >= 0)[0]
-        means: Scores = np.bincount(rows, scores, len(self.ids)) / np.maximum(
-            np.bincount(rows, minlength=len(self.ids)), 1
-        )
+        """Return 1 - p of each picture's wanted buckets, (n,): a mean where there are several."""
+        wanted = self.wanted >= 0
+        strange = np.take_along_axis(strangeness(self.probabilities), np.maximum(self.wanted, 0), axis=1)
+        means: Scores = (strange * wanted).sum(axis=1) / np.maximum(wanted.sum(axis=1), 1)
         return means
 
     def _flat(self) -> tuple[Scores, Scores, NDArray[np.intp], NDArray[np.intp]]:
@@ -108,18 +104,15 @@ class Evidence:
         ``classifier`` is the fingerprint of one that can do without them.
         """
         rows = ~np.isin(self.ids, list(ids))
-        left = np.delete(np.arange(self.probabilities.shape[1]), list(buckets))
-        probabilities = np.zeros_like(self.probabilities[rows])
-        some = self.probabilities[rows][:, left]
-        probabilities[:, left] = some / np.maximum(some.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return Evidence(
-            self.kind,
-            self.classifier if classifier is None else classifier,
-            self.ids[rows],
-            self.groups[rows],
-            probabilities if len(buckets) else self.probabilities[rows],
-            self.wanted[rows],
-            self.sizes,
+        probabilities = self.probabilities[rows]
+        if len(buckets):
+            probabilities[:, list(buckets)] = 0
+            probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return replace(
+            self,
+            classifier=self.classifier if classifier is None else classifier,
+            **{name: getattr(self, name)[rows] for name in ("ids", "groups", "wanted")},
+            probabilities=probabilities,
         )
 
     def save(self, folder: Path) -> None:
@@ -128,21 +121,15 @@ class Evidence:
         Raises:
             EngineError: the file cannot be written.
         """
-        with erasing(folder / FILE), replacing(folder / FILE) as part:
-            kept = {field.name: getattr(self, field.name) for field in fields(self)}
-            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in kept.items() if value is not None}
-            np.savez(part, **arrays)
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        write_arrays(folder / FILE, {name: value for name, value in kept.items() if value is not None})
 
     @classmethod
     def load(cls, folder: Path, classifier: str | None = None) -> Evidence | None:
         """Return what ``save`` wrote of this classifier, or of any; None where there is none, or it is damaged."""
-        try:
-            with (folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                if classifier is not None and str(kept["classifier"]) != classifier:
-                    return None
-                arrays = {name: kept[name] for name in ("ids", "groups", "probabilities", "wanted")}
-                kind: Kind = "hits" if str(kept["kind"]) == "hits" else "bucket"
-                asked, sizes = str(kept["classifier"]), kept.get("sizes")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        names = ("ids", "groups", "probabilities", "wanted")
+        kept = read_arrays(folder / FILE, ("kind", "classifier", *names))
+        if kept is None or classifier not in (None, str(kept["classifier"])):
             return None
-        return cls(kind, asked, **arrays, sizes=sizes)
+        kind: Kind = "hits" if str(kept["kind"]) == "hits" else "bucket"
+        return cls(kind, str(kept["classifier"]), **{name: kept[name] for name in names}, sizes=kept.get("sizes"))

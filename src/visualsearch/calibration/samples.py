@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from visualsearch.arrays import read_arrays, write_arrays
 from visualsearch.calibration.conformal import needed
 from visualsearch.calibration.matching import Cohort
 from visualsearch.calibration.verdicts import Familiar, MatchRule, match_rule
-from visualsearch.files import erasing, replacing
 
 FILE = "verdicts.npz"
 """In a model's folder."""
@@ -93,12 +92,11 @@ class Samples:
         Raises:
             EngineError: the file cannot be written.
         """
-        arrays: dict[str, Any] = {"format": np.array(_FORMAT)}
-        arrays |= {name: np.array(getattr(self, name)) for name in ("embedding", "relevant", "classifier")}
+        arrays: dict[str, Any] = {"format": _FORMAT}
+        arrays |= {name: getattr(self, name) for name in ("embedding", "relevant", "classifier")}
         for name, part in self._parts().items():
             arrays |= {f"{name}.{field.name}": getattr(part, field.name) for field in fields(part)}
-        with erasing(folder / FILE), replacing(folder / FILE) as written:
-            np.savez(written, **arrays)
+        write_arrays(folder / FILE, arrays)
 
     def _parts(self) -> dict[str, Cohort | Impostors | Genuine]:
         return {"cohort": self.cohort, "impostors": self.impostors, "genuine": self.genuine}
@@ -106,18 +104,20 @@ class Samples:
     @classmethod
     def load(cls, folder: Path, embedding: str) -> Self | None:
         """Return what ``save`` wrote of these embeddings; None where there is none, or it is damaged or of others."""
-        try:
-            with (folder / FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                if (str(kept["format"]), str(kept["embedding"])) != (_FORMAT, embedding):
-                    return None
-                cohort, impostors, genuine = (
-                    {field.name: kept[f"{part}.{field.name}"] for field in fields(kind)}
-                    for part, kind in (("cohort", Cohort), ("impostors", Impostors), ("genuine", Genuine))
-                )
-                made_with = embedding, str(kept["relevant"]), str(kept["classifier"])
-                return cls(*made_with, Cohort(**cohort), Impostors(**impostors), Genuine(**genuine))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        parts = {"cohort": Cohort, "impostors": Impostors, "genuine": Genuine}
+        named = {part: {field.name: f"{part}.{field.name}" for field in fields(kind)} for part, kind in parts.items()}
+        wanted = (
+            "format",
+            "embedding",
+            "relevant",
+            "classifier",
+            *(name for one in named.values() for name in one.values()),
+        )
+        kept = read_arrays(folder / FILE, wanted)
+        if kept is None or (str(kept["format"]), str(kept["embedding"])) != (_FORMAT, embedding):
             return None
+        made = {part: parts[part](**{field: kept[name] for field, name in one.items()}) for part, one in named.items()}
+        return cls(embedding, str(kept["relevant"]), str(kept["classifier"]), **made)
 
 
 Part = TypeVar("Part", Cohort, Impostors, Genuine)

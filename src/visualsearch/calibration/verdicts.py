@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -42,7 +43,7 @@ def match_rule(impostors: Scores, groups: Groups, rate: float) -> MatchRule:
     return MatchRule(rate, n, needed(1 - rate), least)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Familiar:
     """What searches for pictures come to whose like the gallery has: (n,) each.
 
@@ -54,10 +55,20 @@ class Familiar:
     certain: Scores | None
     groups: Groups
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Return how many groups there are."""
         return len(np.unique(self.groups))
+
+    @cached_property
+    def _shares(self) -> Scores:
+        return even_shares(self.groups)
+
+    @cached_property
+    def _ranked(self) -> list[tuple[Scores, Scores]]:
+        """Return the scores that are looked at, each with its ranks, which no new picture changes."""
+        known = [self.near] if self.certain is None else [self.near, self.certain]
+        return [(scores, _ranks(scores, self._shares)) for scores in known]
 
     def p_value(self, near: float, certain: float | None) -> float:
         """Return how probable it is that such a picture fits as badly as this, in both at once.
@@ -71,14 +82,11 @@ class Familiar:
         >>> both.p_value(0.5, 0.1), both.p_value(0.5, 0.9), both.p_value(3.5, None)
         (0.2, 1.0, 0.8)
         """
-        shares = even_shares(self.groups)
-        pairs = [(self.near, near)]
-        if certain is not None and self.certain is not None:
-            pairs.append((self.certain, certain))
-        theirs, own = np.zeros(len(shares)), 0.0
-        for scores, new in pairs:
-            theirs = np.maximum(theirs, _ranks(scores, shares) + (new <= scores))
-            own = max(own, float(shares[scores <= new].sum()) + 1)
+        shares, theirs, own = self._shares, np.zeros(len(self.groups)), 0.0
+        for (scores, ranks), new in zip(self._ranked, (near, certain), strict=False):
+            if new is not None:
+                theirs = np.maximum(theirs, ranks + (new <= scores))
+                own = max(own, float(shares[scores <= new].sum()) + 1)
         return float((1 + shares[theirs <= own + _ROUNDING].sum()) / (self.n + 1))
 
 

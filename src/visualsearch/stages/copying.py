@@ -116,12 +116,13 @@ def _copy_card(source: Parts, target: Parts) -> None:
     """Copy what the card says of the index, and the classifier where the target would train the same."""
     card = source.model.card()
     target.model.update(name=target.settings.name, index=card["index"], embedding=card["embedding"])
-    if source.samples is not None and source.model.path != target.model.path:
+    if source.model.path == target.model.path:
+        return
+    if source.samples is not None:
         source.samples.save(target.model.path)
         target.model.update(verdicts=card.get("verdicts", {}))
     _copy_clusters(source, target)
-    same = source.settings.classifier == target.settings.classifier
-    if source.classifier is not None and same and source.model.path != target.model.path:
+    if source.classifier is not None and source.settings.classifier == target.settings.classifier:
         shutil.copytree(source.model.path / "classifier", target.model.path / "classifier", dirs_exist_ok=True)
         if source.evidence is not None:
             source.evidence.save(target.model.path)
@@ -130,6 +131,6 @@ def _copy_card(source: Parts, target: Parts) -> None:
 
 def _copy_clusters(source: Parts, target: Parts) -> None:
     """Give the target the clusters by whose names its buckets are called now, whatever it had before."""
-    if source.clusters is not None and source.model.path != target.model.path:
+    if source.clusters is not None:
         source.clusters.save(target.model.path)
         target.forget_classifier()

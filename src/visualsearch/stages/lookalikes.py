@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from visualsearch.datatypes import Item
 from visualsearch.images import ALIKE_BITS, looks_alike
 
 CHUNK = 2048
@@ -33,3 +34,8 @@ def near_duplicates(looks: Mapping[str, str]) -> dict[str, list[str]]:
             if row != other and looks_alike(looks[paths[row]], looks[paths[other]]):
                 twins[paths[row]].append(paths[other])
     return twins
+
+
+def same_picture(one: Item, other: Item) -> bool:
+    """Tell whether two items are of one picture, or of near-duplicates."""
+    return one.path == other.path or looks_alike(one.source.look, other.source.look)

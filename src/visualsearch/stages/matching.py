@@ -46,7 +46,7 @@ class Judged:
     @property
     def strange(self) -> bool:
         """Return whether the query fits nothing of what was searched."""
-        return self.p_value is not None and self.p_value <= self.stranger_rate and not self.matched
+        return verdict(self.matched, self.p_value, self.stranger_rate) == "stranger"
 
     def marked(self, found: Found) -> Found:
         """Return the hits with their match scores, and whether they are matches."""

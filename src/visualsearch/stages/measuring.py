@@ -81,9 +81,9 @@ def evaluate(parts: Parts, searcher: Searcher, progress: Progress) -> Evaluation
             rows.append(row)
             answers.append(answer)
     memo.save()
-    if not any(row.failed is None or row.failed == "no_crop" for row in [*rows, *(row for row, _ in failed)]):
-        raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
     everything = [*rows, *(row for row, _ in failed)]
+    if all(row.failed == "unreadable" for row in everything):
+        raise DataError("evaluate: none of the queries could be read.", slug="queries-unreadable")
     summary = _summary(parts, searcher, rows, answers, everything)
     if summary["losses"] is not None:
         summary["losses"]["gallery"] = lacking.counts()

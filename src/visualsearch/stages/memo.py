@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from visualsearch.arrays import read_arrays
 from visualsearch.datatypes import Box, Matrix, Vector
 from visualsearch.files import replacing
 
@@ -38,14 +38,15 @@ class QueryMemo:
     @classmethod
     def open(cls, path: Path, key: str) -> QueryMemo:
         """Read the memo; what is damaged or of another model is simply computed again."""
-        memo = cls(path, key)
+        columns = ("vectors", "probabilities", "timings", "boxes")
+        memo, kept = cls(path, key), read_arrays(path, ("key", "stamps", *columns))
+        if kept is None or str(kept["key"]) != key:
+            return memo
         try:
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                if str(kept["key"]) == key:
-                    rows = zip(kept["vectors"], kept["probabilities"], kept["timings"], kept["boxes"], strict=True)
-                    entries = (Remembered(v, p, timings_ms, _box(edges)) for v, p, timings_ms, edges in rows)
-                    memo.entries = dict(zip(map(str, kept["stamps"]), entries, strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            rows = zip(*(kept[column] for column in columns), strict=True)
+            entries = (Remembered(v, p, timings_ms, _box(edges)) for v, p, timings_ms, edges in rows)
+            memo.entries = dict(zip(map(str, kept["stamps"]), entries, strict=True))
+        except (ValueError, TypeError):
             memo.entries = {}
         return memo
 

@@ -11,8 +11,8 @@ import numpy as np
 from visualsearch.calibration.matching import LOOKED_AT, Cohort, match_scores
 from visualsearch.calibration.samples import Genuine, Impostors, Samples
 from visualsearch.datatypes import Hit, Item, Vector
-from visualsearch.images import looks_alike
 from visualsearch.progress import Progress
+from visualsearch.stages.lookalikes import same_picture
 from visualsearch.stores.contract import Store
 
 PICTURES = 2000
@@ -121,7 +121,8 @@ def _lists(subject: Subject, one: str, hits: Sequence[Hit], alike: Mapping[str, 
         right = subject.values.get(hit.id) == value
         if len(genuine) == LOOKED_AT and (right or len(impostors) == LOOKED_AT):
             continue
-        if hit.path == item.path or _alike(item, subject.items.get(hit.id)):
+        other = subject.items.get(hit.id)
+        if hit.path == item.path or (other is not None and same_picture(item, other)):
             twins.add(hit.id)
             others += right and hit.id != one
             continue
@@ -149,10 +150,6 @@ def _highest(
     cosines = np.array([hit.score for hit in hits], np.float64)
     vectors = np.stack([rows[hit.id] for hit in hits])
     return float(match_scores(vector, cosines, vectors, values, cohort, left_out).max())
-
-
-def _alike(item: Item, other: Item | None) -> bool:
-    return other is not None and bool(item.source.look) and looks_alike(item.source.look, other.source.look)
 
 
 def _impostors(rows: Sequence[tuple[str, int, float]]) -> Impostors:

@@ -9,11 +9,11 @@ import numpy as np
 
 from visualsearch.datatypes import Item
 from visualsearch.evaluation.suspects import NEIGHBOURS, Seen, Suspect, suspect, worst
-from visualsearch.images import looks_alike
 from visualsearch.progress import Progress
 from visualsearch.stages.ahead import batches
 from visualsearch.stages.assembly import Parts
 from visualsearch.stages.judging import relevant_column
+from visualsearch.stages.lookalikes import same_picture
 from visualsearch.stages.searching import Searcher
 
 BATCH = 256
@@ -70,12 +70,7 @@ def _neighbours(
         known, neighbours = [item], list[Seen]()
         for hit in found.hits:
             other = items.get(hit.id)
-            if other is not None and column in other.columns and not any(_same(other, one) for one in known):
+            if other is not None and column in other.columns and not any(same_picture(other, one) for one in known):
                 known.append(other)
                 neighbours.append(Seen(other.path, other.columns[column], hit.score))
         yield item, neighbours[:NEIGHBOURS]
-
-
-def _same(one: Item, other: Item) -> bool:
-    """Return whether two items are of one picture, or of near-duplicates."""
-    return one.path == other.path or looks_alike(one.source.look, other.source.look)
